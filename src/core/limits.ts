@@ -1,0 +1,63 @@
+// Owns: every bound that the core, the journal and the effects keep (I9). One place, so that "is this bounded?"
+// has one answer. Sizes are bytes unless the name says otherwise, durations milliseconds.
+
+export const LIMITS = {
+  /** One journal line, newline included. */
+  entryBytes: 256 * 1024,
+  /** Output text kept inline in an event or a failure's details. */
+  tailBytes: 64 * 1024,
+  /** Tail kept in a failure's `details` (a failure travels up through every level). */
+  failureTailBytes: 4 * 1024,
+  /** `message` of a failure. */
+  messageChars: 1_000,
+  /** One log stream of one attempt. */
+  logBytes: 64 * 1024 * 1024,
+  /** One expanded expression (a Linux environment string is at most 128 KiB). */
+  expressionBytes: 128 * 1024,
+  /** A status, outcome or outputs file that a step wrote. */
+  outcomeFileBytes: 1024 * 1024,
+  /** Visits of one node when the pipeline names none. */
+  visits: 20,
+  /** Attempts of one visit, whatever the retry policy says. */
+  attempts: 1_000,
+  /** Lost attempts of one visit in a row before it fails. */
+  lostInARow: 3,
+  /** Waits for a limit per visit, and their total length. */
+  limitWaits: 3,
+  limitWaitMs: 24 * 3_600_000,
+  /** Progress entries: at most one per attempt in this time. */
+  progressIntervalMs: 5_000,
+  /** Branches of one fan-out. */
+  branches: 100_000,
+  /** Depth of child pipelines. */
+  childDepth: 8,
+  /** Nesting of fan-outs and lists of nodes. */
+  nestingDepth: 16,
+  /** Nodes of one pipeline file, inner lists included. */
+  nodes: 10_000,
+  /** A pipeline file, and what YAML aliases may expand to. */
+  pipelineBytes: 1024 * 1024,
+  yamlAliases: 100,
+  /** Causes kept in one failure. */
+  causes: 10,
+  /** Nodes listed in final.json. */
+  finalNodes: 1_000,
+  /** Distinct failure signatures remembered per node path. */
+  signaturesPerPath: 1_000,
+  /** Entries that decide one turn may produce before it is called a loop. */
+  cascade: 10_000_000,
+  /** Links on one span. */
+  spanLinks: 100,
+  /** Default durations. */
+  attemptTimeoutMs: 3_600_000,
+  agentStallMs: 600_000,
+  graceMs: 5_000,
+  checkTimeoutMs: 600_000,
+  hookTimeoutMs: 60_000,
+  hookAfterCancelMs: 10_000,
+  cancelCleanupMs: 60_000,
+  maxParallel: 8,
+  breaker: 3,
+  /** Share of a budget at which it is announced. */
+  budgetWarning: 0.8,
+} as const
