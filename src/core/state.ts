@@ -1,0 +1,349 @@
+// Owns: the state of a run = fold(journal) (I3). Only evolve writes it, in place, so that 10,000 branches stay linear;
+// decide and pending read it. What has ended well shrinks to its result.
+import type { Command, Stop } from './commands.ts'
+import type { EventOf, HookFailure, InboundContext, Rollup } from './events.ts'
+import type { Expressions } from './expressions.ts'
+import type { Failure, Result } from './failure.ts'
+import { graphOf, type Graph } from './graph.ts'
+import { nodePath } from './ids.ts'
+import type { Json, JsonObject } from './json.ts'
+import type { Budget, HookEvent, Node, Pipeline } from './pipeline.ts'
+
+export type RunPhase = 'new' | 'running' | 'interrupted' | 'ended'
+
+export interface RunState {
+  readonly pipeline: Pipeline
+  readonly expressions: Expressions
+  phase: RunPhase
+  runId: string
+  key: string | undefined
+  labels: { readonly [name: string]: string }
+  params: JsonObject
+  traceId: string
+  inbound: InboundContext | undefined
+  execution: number
+  /** Epoch ms of the first and the latest entry. */
+  startedAt: number
+  lastAt: number
+  root: Scope
+  /** Nodes and scopes in which something has to be decided, oldest first. Empty = the run waits for an input. */
+  readonly agenda: Set<NodeState | Scope>
+  /** Visits that wait for a slot, and fan-outs that could start another branch. */
+  readonly queue: Set<NodeState>
+  readonly spawning: Set<NodeState>
+  slots: { limit: number; used: number }
+  /** Effects and timers whose start is on record and whose outcome is not; `dirty` = ids changed since last asked. */
+  readonly commands: Map<string, Command>
+  readonly dirty: Set<string>
+  /** Open attempts by id; open gates by node path. */
+  readonly attempts: Map<string, NodeState>
+  readonly gates: Map<string, NodeState>
+  cancel: Cancel | undefined
+  /** Set by an abort: everything ends with this reason. */
+  aborted: Failure | undefined
+  readonly signatures: Map<string, Map<string, number>>
+  readonly budgets: Set<BudgetState>
+  hookFailures: HookFailure[]
+  branches: number
+  nodesFinished: number
+  hooks: HookRun | undefined
+  swept: boolean
+  spanId: string
+  firstSpanId: string
+  /** Of the current execution. */
+  executionStartedAt: number
+  result: Result | undefined
+  failure: Failure | undefined
+  resumable: boolean
+}
+
+export interface Cancel {
+  readonly failure: Failure
+  force: boolean
+  readonly at: number
+  /** The time for clean-up nodes is over. */
+  expired: boolean
+}
+
+/** The graph instance a node lives in: the run, a branch or a child pipeline. */
+export interface Scope {
+  readonly kind: 'run' | 'branch' | 'child'
+  readonly owner: NodeState | undefined
+  readonly graph: Graph
+  readonly pipeline: Pipeline
+  readonly prefix: string
+  readonly branch: { readonly key: string; readonly index: number; readonly item: Json | undefined } | undefined
+  /** Params of the nearest pipeline. */
+  params: JsonObject
+  readonly nodes: Map<string, NodeState>
+  spanId: string
+  phase: 'open' | 'ended'
+  /** Nodes that run or are about to; 0 = the scope can be judged. */
+  active: number
+  /** Nodes in the order in which they got their latest result. */
+  readonly finished: Set<NodeState>
+  /** A route to `end` or `fail`, fail_fast, a join, a cancel of this scope: nothing new starts. */
+  halt: Halt | undefined
+  /** Routes taken whose downstream has still to stop. */
+  readonly entering: Map<NodeState, NodeState>
+  /** Child pipelines bound what runs inside them. */
+  slots: { limit: number; used: number; readonly queue: Set<NodeState> } | undefined
+  readonly rollup: Rollup
+  result: Result | undefined
+  failure: Failure | undefined
+  /** To be announced again in this execution. */
+  resuming: boolean
+}
+
+export interface Halt {
+  readonly reason: 'end' | 'fail' | 'fail_fast' | 'stopped' | 'budget'
+  readonly by: NodeState | undefined
+  readonly failure: Failure
+  /** Idle nodes that call always() or canceled() still start. */
+  readonly cleanup: boolean
+}
+
+/** What a running visit is doing. `settling` = its outcome is known, hooks may run. */
+export type Step =
+  | 'entering' | 'queued' | 'acting' | 'limited' | 'checking' | 'concluding' | 'backoff' | 'branches' | 'scope' | 'gate'
+  | 'wait' | 'settling' | 'suspended'
+
+export interface NodeState {
+  readonly def: Node
+  readonly scope: Scope
+  readonly path: string
+  phase: 'idle' | 'running' | 'done'
+  step: Step
+  /** Needs without a result that counts. */
+  unmet: number
+  /** Has a result that releases its dependents. */
+  released: boolean
+  visits: number
+  /** Entries that count towards max_visits (a manual retry with --reset-count starts again). */
+  visitsCounted: number
+  via: EventOf<'node.started'>['via']
+  cleanup: boolean
+  result: Result | undefined
+  label: string | undefined
+  outputs: JsonObject | undefined
+  failure: Failure | undefined
+  partial: boolean
+  tolerated: boolean
+  route: { readonly index: number; readonly to: string } | undefined
+  canceledRun: boolean
+  /** Over the needs and itself: did any fail, was any canceled. Dependents judge `success()` by it. */
+  failed: Failure | undefined
+  canceled: boolean
+  startedAt: number
+  finishedAt: number
+  spanId: string
+  /** Why the open visit has to end. */
+  stop: Stop | undefined
+  /** Known outcome of the open visit before its hooks ran (kinds without attempts, and visits that could not begin). */
+  settled: Settled | undefined
+  inputs: JsonObject
+  attempt: AttemptState | undefined
+  attemptsInVisit: number
+  retriesInVisit: number
+  /** Retries that earlier visits used and a manual retry did not reset. */
+  retriesCarried: number
+  lostInVisit: number
+  lostInARow: number
+  limitWaits: number
+  limitWaitMs: number
+  /** The next attempt starts no sooner (epoch ms), and the delay that was announced. */
+  notBefore: number
+  delayMs: number | undefined
+  prior: { readonly attempt_id: string; readonly span_id: string; readonly failure: Failure }[]
+  counted: boolean
+  broken: Failure | undefined
+  hooks: HookRun | undefined
+  /** Hook failures of the on_retry kind do not stop the retry; they are only recorded. */
+  inner: Scope | undefined
+  fanout: FanoutState | undefined
+  checkIndex: number
+  checkOpen: boolean
+  checkFailure: Failure | undefined
+  dueAt: number | undefined
+  mode: 'clean' | 'continue' | undefined
+  rollup: Rollup
+  budget: BudgetState | undefined
+}
+
+export interface Settled {
+  readonly failure?: Failure | undefined
+  readonly label?: string | undefined
+  readonly outputs?: JsonObject | undefined
+  readonly partial?: boolean | undefined
+  readonly skipped?: boolean | undefined
+}
+
+export interface AttemptState {
+  readonly id: string
+  readonly number: number
+  readonly spanId: string
+  readonly max: number
+  readonly startedAt: number
+  open: boolean
+  waiting: boolean
+  /** What the main action reported, once it is on record. */
+  acted: EventOf<'attempt.acted'> | undefined
+  result: Result | undefined
+  failure: Failure | undefined
+  settled: Settled | undefined
+  next: string | undefined
+  spent: Spent
+  lost: boolean
+}
+
+/** What an attempt has spent so far: absolute, so that reports can be repeated. */
+export interface Spent {
+  tokens: Rollup['tokens']
+  costUsd: number
+  unpriced: number
+}
+
+export interface HookRun {
+  readonly list: readonly { readonly event: HookEvent; readonly index: number }[]
+  position: number
+  open: boolean
+  readonly result: Result
+}
+
+export interface FanoutState {
+  /** Undefined until the branches are known. */
+  total: number | undefined
+  readonly keys: string[]
+  readonly items: Json[]
+  next: number
+  readonly open: Map<number, Scope>
+  /** Ended branches. `scope` is kept where a retry or a resume may have to go back in. */
+  readonly ended: Map<number, BranchResult>
+  succeeded: number
+  failed: number
+  canceledCount: number
+  retried: number
+  skipped: number
+  firstFailure: Failure | undefined
+  worst: Result | undefined
+  /** Set when the join can be judged before all branches ended. */
+  decided: 'satisfied' | 'unreachable' | 'fail_fast' | undefined
+  /** Spans of the branches for join links (the first ones), and how many branches have spans. */
+  readonly spans: string[]
+  spanCount: number
+  joined: boolean
+}
+
+export interface BranchResult {
+  readonly key: string
+  readonly index: number
+  readonly result: Result
+  readonly failure: Failure | undefined
+  readonly outputs: { readonly [node: string]: JsonObject }
+  readonly rollup: Rollup
+  scope: Scope | undefined
+}
+
+export interface BudgetState {
+  readonly scopePath: string
+  readonly limits: Budget
+  readonly owner: NodeState | undefined
+  usd: number
+  tokens: number
+  attempts: number
+  /** Time used up to `since`; the clock runs while `busy` > 0. */
+  timeMs: number
+  since: number
+  busy: number
+  readonly warned: Set<string>
+  readonly exceeded: Set<string>
+  /** Enforced and used up: nothing new starts. */
+  blocked: Failure | undefined
+}
+
+export const emptyRollup = (): Rollup => ({
+  attempts: 0, retries: 0, tokens: { input: 0, cache_read: 0, cache_write: 0, output: 0, reasoning: 0 }, cost_usd: 0, cost_unpriced: 0,
+})
+
+/** A run before its first event. */
+export function newRun(pipeline: Pipeline, expressions: Expressions): RunState {
+  const state: RunState = {
+    pipeline, expressions, phase: 'new', runId: '', key: undefined, labels: {}, params: {}, traceId: '', inbound: undefined,
+    execution: 0, startedAt: 0, lastAt: 0, root: undefined as unknown as Scope, agenda: new Set(), queue: new Set(),
+    spawning: new Set(), slots: { limit: pipeline.max_parallel, used: 0 }, commands: new Map(), dirty: new Set(),
+    attempts: new Map(), gates: new Map(), cancel: undefined, aborted: undefined, signatures: new Map(), budgets: new Set(),
+    hookFailures: [], branches: 0, nodesFinished: 0, hooks: undefined, swept: false, spanId: '', firstSpanId: '',
+    executionStartedAt: 0, result: undefined, failure: undefined, resumable: false,
+  }
+  state.root = newScope({ kind: 'run', pipeline, nodes: pipeline.nodes, prefix: '', params: {} })
+  return state
+}
+
+export function newScope(init: {
+  kind: Scope['kind']
+  pipeline: Pipeline
+  nodes: readonly Node[]
+  prefix: string
+  params: JsonObject
+  owner?: NodeState
+  branch?: Scope['branch']
+  spanId?: string
+}): Scope {
+  const scope: Scope = {
+    kind: init.kind, owner: init.owner, graph: graphOf(init.nodes), pipeline: init.pipeline, prefix: init.prefix,
+    branch: init.branch, params: init.params, nodes: new Map(), spanId: init.spanId ?? '', phase: 'open', active: 0,
+    finished: new Set(), halt: undefined, entering: new Map(), slots: undefined, rollup: emptyRollup(), result: undefined,
+    failure: undefined, resuming: false,
+  }
+  for (const def of init.nodes) scope.nodes.set(def.id, newNode(def, scope))
+  return scope
+}
+
+function newNode(def: Node, scope: Scope): NodeState {
+  return {
+    def, scope, path: nodePath(scope.prefix, def.id), phase: 'idle', step: 'entering', unmet: def.needs.length, released: false,
+    visits: 0, visitsCounted: 0, via: 'needs', cleanup: false, result: undefined, label: undefined, outputs: undefined,
+    failure: undefined, partial: false, tolerated: false, route: undefined, canceledRun: false, failed: undefined,
+    canceled: false, startedAt: 0, finishedAt: 0, spanId: '', stop: undefined, settled: undefined, inputs: {},
+    attempt: undefined, attemptsInVisit: 0, retriesInVisit: 0, retriesCarried: 0, lostInVisit: 0, lostInARow: 0,
+    limitWaits: 0, limitWaitMs: 0, notBefore: 0, delayMs: undefined, prior: [], counted: false, broken: undefined,
+    hooks: undefined, inner: undefined, fanout: undefined, checkIndex: 0, checkOpen: false, checkFailure: undefined,
+    dueAt: undefined, mode: undefined, rollup: emptyRollup(),
+    budget: undefined,
+  }
+}
+
+/** The chain of scopes from the innermost outward. */
+export function* scopesOutward(scope: Scope): Generator<Scope> {
+  for (let at: Scope | undefined = scope; at; at = at.owner?.scope) yield at
+}
+
+/** The innermost branch around a scope. */
+export function branchOf(scope: Scope): Scope['branch'] {
+  for (const at of scopesOutward(scope)) if (at.branch) return at.branch
+  return undefined
+}
+
+/**
+ * The node at a path, in branches and children that are still held in memory (open, failed or canceled ones).
+ * Visit numbers in the path may be left out.
+ */
+export function findNode(state: RunState, path: string): NodeState | undefined {
+  return searchScope(state.root, path)
+}
+
+function searchScope(scope: Scope, path: string): NodeState | undefined {
+  const exact = scope.nodes.get(path)
+  if (exact) return exact
+  const match = /^([A-Za-z_][A-Za-z0-9_-]*)(?:@\d+)?(?:(?::([^/]+))?\/(.+))?$/.exec(path)
+  if (!match) return undefined
+  const node = scope.nodes.get(match[1]!)
+  const rest = match[3]
+  if (!node || rest === undefined) return node
+  const key = match[2]
+  if (key === undefined) return node.inner && searchScope(node.inner, rest)
+  const fanout = node.fanout
+  const index = fanout ? fanout.keys.indexOf(key) : -1
+  const lane = fanout?.open.get(index) ?? fanout?.ended.get(index)?.scope
+  return lane && searchScope(lane, rest)
+}
