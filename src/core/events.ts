@@ -101,13 +101,16 @@ export const eventSchema = z.discriminatedUnion('type', [
     join_links: z.array(z.string()).optional(), join_links_omitted: z.number().optional(),
     /** Started while the run was being canceled (`always()`, `canceled()`). */
     cleanup: z.boolean().optional(),
+    /** The visit cannot begin (expression, budget, visit limit): it is settled with this reason. */
+    failure: failureSchema.optional(),
   }),
   event('node.skipped', { ...visit, kind: z.string(), failure: failureSchema, ...span }),
   event('node.finished', {
     ...visit, kind: z.string(), result, failure: failureSchema.optional(), label: z.string().optional(),
     outputs: values.optional(), partial: z.boolean().optional(), retry_count: z.number(),
     children: childrenSchema.optional(), rollup: rollupSchema, tolerated: z.boolean().optional(),
-    next: z.string().optional(),
+    /** The route this outcome takes; `route.taken` follows. */
+    route: z.looseObject({ index: z.number(), to: z.string() }).optional(),
     /** Ended by the cancellation of the run: a resume goes on here. */
     canceled_run: z.boolean().optional(), span_id: z.string(),
   }),
@@ -133,6 +136,8 @@ export const eventSchema = z.discriminatedUnion('type', [
     ...attempt, process: processSchema.optional(), output_bytes: z.number().optional(), last_output_at: z.string().optional(),
     usage: usageSchema.optional(), cost: costSchema.optional(), turn: z.number().optional(), text: z.string().optional(),
   }),
+  /** The limit is over (or the wait was ended): the attempt goes on. */
+  event('attempt.resumed', { ...attempt }),
   event('attempt.waiting', { ...attempt, due_at: z.string(), failure: failureSchema, wait: z.number() }),
   /** The main action succeeded and checks follow; what it reported is on record before they run. */
   event('attempt.acted', {

@@ -18,6 +18,8 @@ export type Input = { readonly now: number } & (
       readonly trace_id: string
       readonly inbound?: InboundContext | undefined
     }
+  /** Decide the next thing on the agenda (the host says it until nothing is left, then waits for an input). */
+  | { readonly type: 'proceed' }
   /** Go on with an interrupted or canceled run. */
   | { readonly type: 'resume'; readonly max_parallel?: number | undefined; readonly inbound?: InboundContext | undefined; readonly pipeline_hash?: string | undefined }
   /** Manual retry: the given node (path) or all failed ones. */
