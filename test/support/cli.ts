@@ -58,9 +58,11 @@ export function temporaryDirectory(prefix = 'spanwright-test-'): string {
  * run as steps of a pipeline), a terminal or a collector.
  */
 export function childEnvironment(changes: CliOptions['env'] = {}): NodeJS.ProcessEnv {
-  const surrounding =
-    /^(SPANWRIGHT_(?!MARK)|OTEL_|TRACEPARENT$|TRACESTATE$|BAGGAGE$|GITHUB_|CI$|FORCE_COLOR$|NO_COLOR$|VITEST|NODE_ENV$)/
-  const kept = Object.entries(process.env).filter(([name]) => !surrounding.test(name))
+  const pipeline = /^(SPANWRIGHT_(?!MARK)|OTEL_|TRACEPARENT$|TRACESTATE$|BAGGAGE$)/
+  const place =
+    /^(GITHUB_|CI$|FORCE_COLOR$|NO_COLOR$|VITEST|NODE_ENV$|INIT_CWD$|npm_(package|lifecycle|command|config_local_prefix))/
+  const surrounding = (name: string): boolean => pipeline.test(name) || place.test(name)
+  const kept = Object.entries(process.env).filter(([name]) => !surrounding(name))
   return Object.fromEntries([...kept, ...Object.entries(changes)].filter(([, value]) => value !== undefined))
 }
 
