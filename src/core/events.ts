@@ -85,6 +85,8 @@ export const eventSchema = z.discriminatedUnion('type', [
   event('run.cancel_requested', { by: actor, force: z.boolean(), failure: failureSchema }),
   /** The execution's process is gone (worker_lost); written by the sentinel or by recovery. */
   event('run.interrupted', { execution: z.number(), failure: failureSchema, duration_ms: z.number().optional() }),
+  /** All nodes have their results: what the run's hooks are told. Only a failing hook can still change it. */
+  event('run.concluded', { result, failure: failureSchema.optional() }),
   event('run.finished', {
     execution: z.number(), result, failure: failureSchema.optional(), hook_failures: z.array(hookFailureSchema),
     totals: totalsSchema, children: childrenSchema, duration_ms: z.number(), resumable: z.boolean(),
@@ -136,8 +138,6 @@ export const eventSchema = z.discriminatedUnion('type', [
     ...attempt, process: processSchema.optional(), output_bytes: z.number().optional(), last_output_at: z.string().optional(),
     usage: usageSchema.optional(), cost: costSchema.optional(), turn: z.number().optional(), text: z.string().optional(),
   }),
-  /** The limit is over (or the wait was ended): the attempt goes on. */
-  event('attempt.resumed', { ...attempt }),
   event('attempt.waiting', { ...attempt, due_at: z.string(), failure: failureSchema, wait: z.number() }),
   /** The main action succeeded and checks follow; what it reported is on record before they run. */
   event('attempt.acted', {
@@ -184,6 +184,12 @@ export const eventSchema = z.discriminatedUnion('type', [
   }),
   event('gate.answered', { ...visit, choice: z.string(), by: actor, comment: z.string().optional() }),
   event('gate.expired', { ...visit, default: z.string().optional() }),
+
+  /** A timer went off: the end of a retry delay, a wait, a limit (the attempt goes on), a visit's or a cancel's time. */
+  event('timer.fired', {
+    timer: z.enum(['retry', 'wait', 'limit', 'timeout', 'cancel', 'budget']), id: z.string(),
+    node: z.string().optional(), visit: z.number().optional(), attempt_id: z.string().optional(),
+  }),
 
   // -- routes, breaker, budgets
   event('route.taken', { ...visit, to: z.string(), label: z.string().optional(), index: z.number() }),

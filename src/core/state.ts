@@ -5,7 +5,7 @@ import type { EventOf, HookFailure, InboundContext, Rollup } from './events.ts'
 import type { Expressions } from './expressions.ts'
 import type { Failure, Result } from './failure.ts'
 import { graphOf, type Graph } from './graph.ts'
-import { nodePath } from './ids.ts'
+import { nodePath, pathWithoutVisits } from './ids.ts'
 import type { Json, JsonObject } from './json.ts'
 import type { Budget, HookEvent, Node, Pipeline } from './pipeline.ts'
 
@@ -27,7 +27,7 @@ export interface RunState {
   lastAt: number
   root: Scope
   /** Nodes and scopes in which something has to be decided, oldest first. Empty = the run waits for an input. */
-  readonly agenda: Set<NodeState | Scope>
+  readonly agenda: Set<NodeState | Scope | BudgetState>
   /** Visits that wait for a slot, and fan-outs that could start another branch. */
   readonly queue: Set<NodeState>
   readonly spawning: Set<NodeState>
@@ -35,6 +35,8 @@ export interface RunState {
   /** Effects and timers whose start is on record and whose outcome is not; `dirty` = ids changed since last asked. */
   readonly commands: Map<string, Command>
   readonly dirty: Set<string>
+  /** Scopes that are open, or kept for a resume or a retry, by prefix. */
+  readonly scopes: Map<string, Scope>
   /** Open attempts by id; open gates by node path. */
   readonly attempts: Map<string, NodeState>
   readonly gates: Map<string, NodeState>
@@ -46,8 +48,9 @@ export interface RunState {
   hookFailures: HookFailure[]
   branches: number
   nodesFinished: number
+  /** The judged result, from `run.concluded` on; hooks and the sweep follow. */
+  concluded: { readonly result: Result; readonly failure: Failure | undefined } | undefined
   hooks: HookRun | undefined
-  swept: boolean
   spanId: string
   firstSpanId: string
   /** Of the current execution. */
@@ -93,10 +96,13 @@ export interface Scope {
   failure: Failure | undefined
   /** To be announced again in this execution. */
   resuming: boolean
+  /** Nodes with `leave_running` that are visited again after a resume: what is downstream of them waits. */
+  readonly holding: Set<NodeState>
 }
 
 export interface Halt {
-  readonly reason: 'end' | 'fail' | 'fail_fast' | 'stopped' | 'budget'
+  /** canceled_run and budget are lifted by a resume; the others are part of what the run decided. */
+  readonly reason: 'end' | 'fail' | 'fail_fast' | 'stopped' | 'budget' | 'canceled_run'
   readonly by: NodeState | undefined
   readonly failure: Failure
   /** Idle nodes that call always() or canceled() still start. */
@@ -112,7 +118,8 @@ export interface NodeState {
   readonly def: Node
   readonly scope: Scope
   readonly path: string
-  phase: 'idle' | 'running' | 'done'
+  /** ready = may be entered; routing = has its result and takes a route. */
+  phase: 'idle' | 'ready' | 'running' | 'routing' | 'done'
   step: Step
   /** Needs without a result that counts. */
   unmet: number
@@ -123,6 +130,10 @@ export interface NodeState {
   visitsCounted: number
   via: EventOf<'node.started'>['via']
   cleanup: boolean
+  /** Open in an earlier execution; `node.started` will announce it again. */
+  resuming: boolean
+  /** How it is to be entered next, when not by its needs. */
+  enterVia: 'route' | 'retry' | 'resume' | undefined
   result: Result | undefined
   label: string | undefined
   outputs: JsonObject | undefined
@@ -158,7 +169,6 @@ export interface NodeState {
   counted: boolean
   broken: Failure | undefined
   hooks: HookRun | undefined
-  /** Hook failures of the on_retry kind do not stop the retry; they are only recorded. */
   inner: Scope | undefined
   fanout: FanoutState | undefined
   checkIndex: number
@@ -271,11 +281,12 @@ export function newRun(pipeline: Pipeline, expressions: Expressions): RunState {
     pipeline, expressions, phase: 'new', runId: '', key: undefined, labels: {}, params: {}, traceId: '', inbound: undefined,
     execution: 0, startedAt: 0, lastAt: 0, root: undefined as unknown as Scope, agenda: new Set(), queue: new Set(),
     spawning: new Set(), slots: { limit: pipeline.max_parallel, used: 0 }, commands: new Map(), dirty: new Set(),
-    attempts: new Map(), gates: new Map(), cancel: undefined, aborted: undefined, signatures: new Map(), budgets: new Set(),
-    hookFailures: [], branches: 0, nodesFinished: 0, hooks: undefined, swept: false, spanId: '', firstSpanId: '',
+    scopes: new Map(), attempts: new Map(), gates: new Map(), cancel: undefined, aborted: undefined, signatures: new Map(), budgets: new Set(),
+    hookFailures: [], branches: 0, nodesFinished: 0, concluded: undefined, hooks: undefined, spanId: '', firstSpanId: '',
     executionStartedAt: 0, result: undefined, failure: undefined, resumable: false,
   }
   state.root = newScope({ kind: 'run', pipeline, nodes: pipeline.nodes, prefix: '', params: {} })
+  state.scopes.set('', state.root)
   return state
 }
 
@@ -293,7 +304,7 @@ export function newScope(init: {
     kind: init.kind, owner: init.owner, graph: graphOf(init.nodes), pipeline: init.pipeline, prefix: init.prefix,
     branch: init.branch, params: init.params, nodes: new Map(), spanId: init.spanId ?? '', phase: 'open', active: 0,
     finished: new Set(), halt: undefined, entering: new Map(), slots: undefined, rollup: emptyRollup(), result: undefined,
-    failure: undefined, resuming: false,
+    failure: undefined, resuming: false, holding: new Set(),
   }
   for (const def of init.nodes) scope.nodes.set(def.id, newNode(def, scope))
   return scope
@@ -302,7 +313,7 @@ export function newScope(init: {
 function newNode(def: Node, scope: Scope): NodeState {
   return {
     def, scope, path: nodePath(scope.prefix, def.id), phase: 'idle', step: 'entering', unmet: def.needs.length, released: false,
-    visits: 0, visitsCounted: 0, via: 'needs', cleanup: false, result: undefined, label: undefined, outputs: undefined,
+    visits: 0, visitsCounted: 0, via: 'needs', cleanup: false, resuming: false, enterVia: undefined, result: undefined, label: undefined, outputs: undefined,
     failure: undefined, partial: false, tolerated: false, route: undefined, canceledRun: false, failed: undefined,
     canceled: false, startedAt: 0, finishedAt: 0, spanId: '', stop: undefined, settled: undefined, inputs: {},
     attempt: undefined, attemptsInVisit: 0, retriesInVisit: 0, retriesCarried: 0, lostInVisit: 0, lostInARow: 0,
@@ -324,26 +335,19 @@ export function branchOf(scope: Scope): Scope['branch'] {
   return undefined
 }
 
-/**
- * The node at a path, in branches and children that are still held in memory (open, failed or canceled ones).
- * Visit numbers in the path may be left out.
- */
-export function findNode(state: RunState, path: string): NodeState | undefined {
-  return searchScope(state.root, path)
+/** The node at an exact path, if its scope is open or kept. */
+export function nodeAt(state: RunState, path: string): NodeState | undefined {
+  const slash = path.lastIndexOf('/') + 1
+  return state.scopes.get(path.slice(0, slash))?.nodes.get(path.slice(slash))
 }
 
-function searchScope(scope: Scope, path: string): NodeState | undefined {
-  const exact = scope.nodes.get(path)
+/** The node a person means: the exact path, or the same path in the latest visit that is still held. */
+export function findNode(state: RunState, path: string): NodeState | undefined {
+  const exact = nodeAt(state, path)
   if (exact) return exact
-  const match = /^([A-Za-z_][A-Za-z0-9_-]*)(?:@\d+)?(?:(?::([^/]+))?\/(.+))?$/.exec(path)
-  if (!match) return undefined
-  const node = scope.nodes.get(match[1]!)
-  const rest = match[3]
-  if (!node || rest === undefined) return node
-  const key = match[2]
-  if (key === undefined) return node.inner && searchScope(node.inner, rest)
-  const fanout = node.fanout
-  const index = fanout ? fanout.keys.indexOf(key) : -1
-  const lane = fanout?.open.get(index) ?? fanout?.ended.get(index)?.scope
-  return lane && searchScope(lane, rest)
+  let found: NodeState | undefined
+  for (const scope of state.scopes.values()) {
+    for (const node of scope.nodes.values()) if (pathWithoutVisits(node.path) === path) found = node
+  }
+  return found
 }

@@ -1,0 +1,77 @@
+// Owns: the pending commands of a state and how they are made from nodes. Only evolve calls it.
+import type { Command, Place, RunAttempt, Stop } from './commands.ts'
+import { visitId } from './ids.ts'
+import { branchOf, scopesOutward, type NodeState, type RunState, type Scope } from './state.ts'
+
+export function addCommand(state: RunState, command: Command): void {
+  state.commands.set(command.id, command)
+  state.dirty.add(command.id)
+}
+
+export function dropCommand(state: RunState, id: string): void {
+  if (state.commands.delete(id)) state.dirty.add(id)
+}
+
+/** Tells a pending attempt, check or hook to end. */
+export function stopCommand(state: RunState, id: string, stop: Stop): void {
+  const command = state.commands.get(id)
+  if (command?.kind === 'attempt' || command?.kind === 'check' || command?.kind === 'hook') addCommand(state, { ...command, stop })
+}
+
+export const timerId = {
+  retry: (node: NodeState): string => `retry:${visitId(node.path, node.visits)}`,
+  wait: (node: NodeState): string => `wait:${visitId(node.path, node.visits)}`,
+  timeout: (node: NodeState): string => `timeout:${visitId(node.path, node.visits)}`,
+  gate: (node: NodeState): string => `gate:${visitId(node.path, node.visits)}`,
+  limit: (attemptId: string): string => `limit:${attemptId}`,
+  budget: (scope: string): string => `budget:${scope}`,
+  cancel: 'cancel',
+} as const
+
+export const checkId = (owner: string, index: number): string => `${owner}#check:${index}`
+export const hookId = (owner: string, hook: string, index: number): string => `${owner}#${hook}:${index}`
+
+/** Everything that must not be waited for once a visit is over. */
+export function dropTimers(state: RunState, node: NodeState): void {
+  for (const id of [timerId.retry(node), timerId.wait(node), timerId.timeout(node), timerId.gate(node)]) dropCommand(state, id)
+}
+
+/** Where something runs: for a node, or (without one) for the run's own hooks. */
+export function placeOf(state: RunState, scope: Scope, node: NodeState | undefined, spanId: string): Place {
+  const env: { readonly [name: string]: string }[] = []
+  let pipeline = undefined
+  for (const at of scopesOutward(scope)) {
+    if (at.pipeline !== pipeline) env.unshift(at.pipeline.env)
+    pipeline = at.pipeline
+  }
+  const branch = branchOf(scope)
+  return {
+    node: node?.path ?? '',
+    visit: node?.visits ?? 0,
+    branch: branch && { key: branch.key, index: branch.index },
+    env: node ? [...env, node.def.env] : env,
+    secrets: node?.def.secrets ?? scope.pipeline.secrets,
+    cwd: node?.def.cwd,
+    trace_id: state.traceId,
+    span_id: spanId,
+    trace_state: state.inbound?.trace_state,
+    baggage: state.inbound?.baggage,
+    sampled: true,
+  }
+}
+
+export function attemptCommand(state: RunState, node: NodeState, childSpanId: string): RunAttempt {
+  const attempt = node.attempt!
+  return {
+    kind: 'attempt',
+    id: attempt.id,
+    place: placeOf(state, node.scope, node, childSpanId),
+    node: node.def,
+    attempt: attempt.number,
+    max: attempt.max,
+    inputs: node.inputs,
+    params: node.scope.params,
+    item: branchOf(node.scope)?.item,
+    prior: node.prior.map(({ attempt_id, failure }) => ({ attempt_id, failure })),
+  }
+}

@@ -1,0 +1,35 @@
+// Owns: small pure rules: the delay before a retry, how results roll up, when a join is met.
+import type { Result } from './failure.ts'
+import { hashUnit } from './hash.ts'
+import type { Join, Retry } from './pipeline.ts'
+
+/**
+ * Milliseconds before retry number `retry` (1 = the first). Jitter is deterministic: the same run and attempt always
+ * wait equally long, so that a replay or a recovering process does the same.
+ */
+export function retryDelay(policy: Retry, retry: number, runId: string, attemptId: string): number {
+  const base = Math.min(policy.max_ms, policy.initial_ms * policy.factor ** (retry - 1))
+  const spread = policy.jitter * (2 * hashUnit(`${runId} ${attemptId}`) - 1)
+  return Math.max(0, Math.round(base * (1 + spread)))
+}
+
+const ORDER: readonly Result[] = ['error', 'failure', 'timeout', 'cancellation', 'success']
+
+/** Any error > failure > timeout > cancellation > success; nothing but skips (or nothing at all) = skip. */
+export function worstOf(a: Result | undefined, b: Result): Result {
+  if (a === undefined || a === 'skip') return b
+  if (b === 'skip') return a
+  return ORDER.indexOf(a) <= ORDER.indexOf(b) ? a : b
+}
+
+export const isFailing = (result: Result | undefined): boolean => result === 'failure' || result === 'error' || result === 'timeout'
+
+/** How many branches have to succeed. */
+export function neededSuccesses(join: Join, total: number): number {
+  switch (join.kind) {
+    case 'all': return total
+    case 'any': return 1
+    case 'at_least': return join.count
+    case 'quorum': return Math.ceil(join.share * total - 1e-9)
+  }
+}

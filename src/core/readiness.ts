@@ -1,0 +1,112 @@
+// Owns: when a node becomes ready, what its result releases, and what a re-entry takes back. Only evolve calls it.
+import { dropTimers } from './command-queue.ts'
+import type { NodeState, RunState, Scope } from './state.ts'
+
+/** Starts the nodes of a scope that need nothing; a scope without any is judged at once. */
+export function openScope(state: RunState, scope: Scope): void {
+  state.scopes.set(scope.prefix, scope)
+  for (const node of scope.nodes.values()) wake(state, node)
+  if (scope.active === 0) state.agenda.add(scope)
+}
+
+/** Puts a node on the agenda when all its needs have a result and nothing forbids its start. */
+export function wake(state: RunState, node: NodeState): void {
+  if (node.phase !== 'idle' || node.unmet > 0 || node.def.routed || node.scope.entering.has(node)) return
+  if (!mayStart(state, node) || isHeld(node)) return
+  node.phase = 'ready'
+  node.scope.active++
+  state.agenda.add(node)
+}
+
+/** While the run or the scope is ending only clean-up nodes start. */
+export function mayStart(state: RunState, node: NodeState): boolean {
+  const cleanup = node.def.when?.calls.some((call) => call === 'always' || call === 'canceled') ?? false
+  if (state.aborted) return false
+  if (state.cancel) return cleanup && !state.cancel.force && !state.cancel.expired
+  const halt = node.scope.halt
+  if (!halt) return true
+  if (halt.reason === 'fail_fast' && halt.by && node.scope.graph.downstream(halt.by.def.id).includes(node.def.id)) return true
+  return halt.cleanup && cleanup
+}
+
+/** Waits for a `leave_running` node upstream that is being visited again. */
+export function isHeld(node: NodeState): boolean {
+  for (const other of node.scope.holding) if (node.scope.graph.downstream(other.def.id).includes(node.def.id)) return true
+  return false
+}
+
+/** The node has a result that counts: its dependents may become ready. */
+export function release(state: RunState, node: NodeState): void {
+  if (node.released) return
+  node.released = true
+  const { scope } = node
+  const held = scope.holding.delete(node)
+  for (const id of scope.graph.dependents.get(node.def.id) ?? []) {
+    const dependent = scope.nodes.get(id)!
+    dependent.unmet--
+    wake(state, dependent)
+  }
+  if (held) for (const id of scope.graph.downstream(node.def.id)) replan(state, scope.nodes.get(id)!)
+}
+
+function replan(state: RunState, node: NodeState): void {
+  if (isHeld(node)) return
+  if (node.resuming && node.phase === 'running') state.agenda.add(node)
+  else wake(state, node)
+}
+
+/** The node's result does not count any more. */
+export function withdraw(node: NodeState): void {
+  if (!node.released) return
+  node.released = false
+  for (const id of node.scope.graph.dependents.get(node.def.id) ?? []) node.scope.nodes.get(id)!.unmet++
+}
+
+/** One thing less under way in the scope; with nothing left it can be judged. */
+export function rest(state: RunState, scope: Scope): void {
+  scope.active--
+  if (scope.active === 0 && scope.phase === 'open') state.agenda.add(scope)
+}
+
+/** Back to "never ran": numbers of visits and counted signatures stay. */
+export function reset(state: RunState, node: NodeState): void {
+  withdraw(node)
+  if (node.phase === 'ready' || node.phase === 'running' || node.phase === 'routing') {
+    node.scope.active--
+    dropTimers(state, node)
+  }
+  state.agenda.delete(node)
+  node.scope.finished.delete(node)
+  forget(state, node)
+  node.phase = 'idle'
+}
+
+/** Clears what the latest visit left behind. */
+export function forget(state: RunState, node: NodeState): void {
+  dropInner(state, node)
+  Object.assign(node, {
+    result: undefined, label: undefined, outputs: undefined, failure: undefined, partial: false, tolerated: false,
+    route: undefined, canceledRun: false, failed: undefined, canceled: false, stop: undefined, settled: undefined,
+    inputs: {}, attempt: undefined, hooks: undefined, inner: undefined, fanout: undefined, checkIndex: 0, checkOpen: false,
+    checkFailure: undefined, dueAt: undefined, cleanup: false, resuming: false, broken: undefined, counted: false,
+  } satisfies Partial<NodeState>)
+}
+
+/** Scopes of an earlier visit are not held any longer. */
+function dropInner(state: RunState, node: NodeState): void {
+  const scopes = [node.inner, ...(node.fanout ? [...node.fanout.open.values()] : [])]
+  for (const branch of node.fanout?.ended.values() ?? []) scopes.push(branch.scope)
+  for (const scope of scopes) {
+    if (!scope) continue
+    state.scopes.delete(scope.prefix)
+    for (const inner of scope.nodes.values()) dropInner(state, inner)
+  }
+}
+
+/** A node is entered again: everything downstream of it by `needs` counts as not run. */
+export function resetDownstream(state: RunState, node: NodeState): void {
+  for (const id of node.scope.graph.downstream(node.def.id)) {
+    const other = node.scope.nodes.get(id)!
+    if (other.phase !== 'idle') reset(state, other)
+  }
+}

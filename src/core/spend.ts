@@ -1,0 +1,153 @@
+// Owns: what a run has used: roll-ups of attempts, retries, tokens and cost at every level, and budgets with their
+// clocks. Spend is absolute per attempt, so that reports can be repeated; it is never given back.
+import { addCommand, dropCommand, timerId } from './command-queue.ts'
+import { emptyRollup, scopesOutward, type BudgetState, type NodeState, type RunState, type Scope, type Spent } from './state.ts'
+import type { Rollup } from './events.ts'
+import type { Cost, Usage } from './outcome.ts'
+import type { Budget } from './pipeline.ts'
+
+export const BUDGET_KINDS = ['usd', 'tokens', 'time', 'attempts'] as const
+export type BudgetKind = (typeof BUDGET_KINDS)[number]
+
+/** Adds to the visit, its scope, the visit around it, … up to the run. */
+export function addToRollups(node: NodeState, add: (rollup: Rollup) => void): void {
+  add(node.rollup)
+  for (const scope of scopesOutward(node.scope)) {
+    add(scope.rollup)
+    if (scope.owner) add(scope.owner.rollup)
+  }
+}
+
+/** Books what an attempt has spent in all so far. */
+export function addSpend(state: RunState, node: NodeState, usage: Usage | undefined, cost: Cost | undefined): void {
+  const attempt = node.attempt
+  if (!attempt || (!usage && !cost)) return
+  const before = attempt.spent
+  const after = spentOf(usage, cost, before)
+  attempt.spent = after
+  const difference = (key: keyof Spent['tokens']): number => after.tokens[key] as number - (before.tokens[key] as number)
+  addToRollups(node, (rollup) => {
+    for (const key of ['input', 'cache_read', 'cache_write', 'output', 'reasoning'] as const) rollup.tokens[key] += difference(key)
+    rollup.cost_usd += after.costUsd - before.costUsd
+    rollup.cost_unpriced += after.unpriced - before.unpriced
+  })
+  const tokens = total(after.tokens) - total(before.tokens)
+  forBudgets(state, node, (budget) => {
+    budget.usd += after.costUsd - before.costUsd
+    budget.tokens += tokens
+  })
+}
+
+const total = (tokens: Spent['tokens']): number => tokens.input + tokens.cache_read + tokens.cache_write + tokens.output
+
+function spentOf(usage: Usage | undefined, cost: Cost | undefined, before: Spent): Spent {
+  const tokens = usage
+    ? { input: usage.input, cache_read: usage.cache_read, cache_write: usage.cache_write, output: usage.output, reasoning: usage.reasoning ?? 0 }
+    : before.tokens
+  const priced = cost?.usd ?? (cost ? 0 : before.costUsd)
+  const unpriced = cost ? (cost.usd === null ? 1 : 0) : usage && before.costUsd === 0 ? 1 : before.unpriced
+  return { tokens, costUsd: priced, unpriced }
+}
+
+export const nothingSpent = (): Spent => ({ tokens: { ...emptyRollup().tokens }, costUsd: 0, unpriced: 0 })
+
+// -- budgets
+
+export function newBudget(state: RunState, scopePath: string, limits: Budget, owner: NodeState | undefined): BudgetState {
+  const budget: BudgetState = {
+    scopePath, limits, owner, usd: 0, tokens: 0, attempts: 0, timeMs: 0, since: 0, busy: 0, warned: new Set(), exceeded: new Set(), blocked: undefined,
+  }
+  state.budgets.add(budget)
+  return budget
+}
+
+/** The budgets that pay for something in this node: its own, those of the nodes around it, the run's. */
+export function* budgetsOf(state: RunState, node: NodeState): Generator<BudgetState> {
+  if (state.budgets.size === 0) return
+  if (node.budget) yield node.budget
+  for (const scope of scopesOutward(node.scope)) if (scope.owner?.budget) yield scope.owner.budget
+  for (const budget of state.budgets) if (!budget.owner) yield budget
+}
+
+/** The budget, if any, that forbids to start something in this node. */
+export function blockingBudget(state: RunState, node: NodeState): BudgetState | undefined {
+  for (const budget of budgetsOf(state, node)) if (budget.blocked) return budget
+  return undefined
+}
+
+export function forBudgets(state: RunState, node: NodeState, add: (budget: BudgetState) => void): void {
+  for (const budget of budgetsOf(state, node)) {
+    add(budget)
+    if (dueNotices(budget, state.lastAt).length > 0) state.agenda.add(budget)
+  }
+}
+
+export function usedOf(budget: BudgetState, kind: BudgetKind, now: number): number {
+  switch (kind) {
+    case 'usd': return budget.usd
+    case 'tokens': return budget.tokens
+    case 'attempts': return budget.attempts
+    case 'time': return budget.timeMs + (budget.busy > 0 ? Math.max(0, now - budget.since) : 0)
+  }
+}
+
+export const limitOf = (budget: BudgetState, kind: BudgetKind): number | undefined =>
+  kind === 'time' ? budget.limits.time_ms : budget.limits[kind]
+
+/** What has to be said about a budget: warned at 80 %, exceeded at 100 % (attempts: when the last one is used). */
+export function dueNotices(budget: BudgetState, now: number): { kind: BudgetKind; notice: 'warned' | 'exceeded'; used: number; limit: number }[] {
+  const due: { kind: BudgetKind; notice: 'warned' | 'exceeded'; used: number; limit: number }[] = []
+  for (const kind of BUDGET_KINDS) {
+    const limit = limitOf(budget, kind)
+    if (limit === undefined) continue
+    const used = usedOf(budget, kind, now)
+    if (used >= limit * 0.8 && !budget.warned.has(kind)) due.push({ kind, notice: 'warned', used, limit })
+    if (used >= limit && !budget.exceeded.has(kind)) due.push({ kind, notice: 'exceeded', used, limit })
+  }
+  return due
+}
+
+// -- the clock of time budgets: it runs while something under the budget is under way that is no gate and no limit wait
+
+export function startWork(state: RunState, node: NodeState, at: number): void {
+  for (const budget of budgetsOf(state, node)) {
+    if (budget.limits.time_ms === undefined) continue
+    if (budget.busy++ === 0) {
+      budget.since = at
+      setAlarm(state, budget)
+    }
+  }
+}
+
+export function endWork(state: RunState, node: NodeState, at: number): void {
+  for (const budget of budgetsOf(state, node)) {
+    if (budget.limits.time_ms === undefined || budget.busy === 0) continue
+    if (--budget.busy === 0) stopClock(state, budget, at)
+  }
+}
+
+/** The execution ends: nothing is under way any longer. */
+export function stopClocks(state: RunState, at: number): void {
+  for (const budget of state.budgets) {
+    if (budget.busy > 0) stopClock(state, budget, at)
+    budget.busy = 0
+  }
+}
+
+function stopClock(state: RunState, budget: BudgetState, at: number): void {
+  budget.timeMs += Math.max(0, at - budget.since)
+  dropCommand(state, timerId.budget(budget.scopePath))
+}
+
+/** The clock goes on to the next threshold that has not been announced. */
+export function setAlarm(state: RunState, budget: BudgetState): void {
+  const limit = budget.limits.time_ms
+  if (limit === undefined || budget.busy === 0 || budget.exceeded.has('time')) return
+  const threshold = budget.warned.has('time') ? limit : limit * 0.8
+  addCommand(state, { kind: 'timer', id: timerId.budget(budget.scopePath), due: budget.since + Math.max(0, threshold - budget.timeMs) })
+}
+
+/** The scope's own rollup as of now, for an event. */
+export const copyRollup = (rollup: Rollup): Rollup => ({ ...rollup, tokens: { ...rollup.tokens } })
+
+export const scopeOwnerPath = (scope: Scope): string => scope.owner?.path ?? ''

@@ -1,0 +1,86 @@
+// Owns: how open work is told to end: one visit, a whole scope, everything. It only marks; the effects' outcomes and
+// the agenda finish it. Only evolve calls it.
+import { addCommand, dropCommand, dropTimers, stopCommand, timerId } from './command-queue.ts'
+import type { Stop } from './commands.ts'
+import type { Failure } from './failure.ts'
+import { mayStart } from './readiness.ts'
+import { dequeue } from './slots.ts'
+import type { Halt, NodeState, RunState, Scope } from './state.ts'
+
+export const stopFor = (failure: Failure, now = false): Stop => ({ code: failure.code, message: failure.message, now })
+
+/** Ends the open visit of a node with a reason. What already ends keeps its first reason, unless it has to end now. */
+export function stopNode(state: RunState, node: NodeState, stop: Stop, halt: Halt): void {
+  if (node.phase === 'ready') return unready(state, node)
+  if (node.phase !== 'running') return
+  if (node.stop && !stop.now) return
+  node.stop = node.stop ? { ...node.stop, now: true } : stop
+  switch (node.step) {
+    case 'acting': case 'limited':
+      if (node.attempt) stopCommand(state, node.attempt.id, node.stop)
+      return
+    case 'checking': case 'settling': case 'concluding':
+      return stopOwnCommands(state, node)
+    case 'queued':
+      dequeue(state, node)
+      return settleLater(state, node)
+    case 'backoff': case 'gate': case 'wait': case 'suspended':
+      return settleLater(state, node)
+    case 'branches': case 'scope':
+      return stopInner(state, node, halt)
+    case 'entering':
+      return
+  }
+}
+
+/** Checks and hooks that run for the node: checks end, hooks only when it has to be now. */
+function stopOwnCommands(state: RunState, node: NodeState): void {
+  for (const [id, command] of state.commands) {
+    if ((command.kind !== 'check' && command.kind !== 'hook') || command.place.node !== node.path) continue
+    if (command.kind === 'check' || node.stop!.now) stopCommand(state, id, node.stop!)
+  }
+}
+
+function settleLater(state: RunState, node: NodeState): void {
+  dropTimers(state, node)
+  dropCommand(state, `ask:${timerId.gate(node)}`)
+  state.gates.delete(node.path)
+  node.step = 'concluding'
+  state.agenda.add(node)
+}
+
+function stopInner(state: RunState, node: NodeState, halt: Halt): void {
+  dropTimers(state, node)
+  state.spawning.delete(node)
+  if (node.inner) haltScope(state, node.inner, halt)
+  for (const branch of node.fanout?.open.values() ?? []) haltScope(state, branch, halt)
+  if (node.fanout && node.fanout.open.size === 0) state.agenda.add(node)
+  for (const id of [...state.commands.keys()]) if (id.startsWith(`${node.path}@${node.visits}#check:`)) stopCommand(state, id, node.stop!)
+}
+
+/** Nothing new starts in the scope (but what the halt lets through), and what runs is ended. */
+export function haltScope(state: RunState, scope: Scope, halt: Halt): void {
+  if (scope.phase !== 'open') return
+  if (!scope.halt || halt.reason === 'canceled_run' || halt.reason === 'stopped') scope.halt = halt
+  const spared = halt.reason === 'fail_fast' && halt.by ? new Set(scope.graph.downstream(halt.by.def.id)) : undefined
+  for (const node of scope.nodes.values()) {
+    if (spared?.has(node.def.id) || node === halt.by) continue
+    if (node.phase === 'ready' && mayStart(state, node)) continue
+    stopNode(state, node, stopFor(halt.failure, halt.failure.code === 'forced'), halt)
+  }
+  if (scope.active === 0) state.agenda.add(scope)
+}
+
+function unready(state: RunState, node: NodeState): void {
+  node.phase = 'idle'
+  state.agenda.delete(node)
+  node.scope.active--
+  if (node.scope.active === 0 && node.scope.phase === 'open') state.agenda.add(node.scope)
+}
+
+/** Every pending effect ends at once (second signal, force, end of the time for clean-up). */
+export function stopEverythingNow(state: RunState, failure: Failure): void {
+  for (const command of [...state.commands.values()]) {
+    if (command.kind === 'attempt' || command.kind === 'check' || command.kind === 'hook') addCommand(state, { ...command, stop: stopFor(failure, true) })
+  }
+}
