@@ -15,7 +15,7 @@ for (const name of readdirSync(directory, { recursive: true }).toSorted()) {
   const { module, program, errors } = parseSync(name, text, { sourceType: sourceTypeOf(name) })
   totals.files += 1
   totals.lines += text.split('\n').length
-  if (errors.some(({ severity }) => String(severity) === 'Error')) {
+  if (errors.some(({ severity }) => severity === 'Error')) {
     totals.unparsed += 1
     console.error(`${name}: ${errors[0].message}`)
     continue
