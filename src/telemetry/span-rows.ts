@@ -1,0 +1,95 @@
+// Owns: the table event type → spans. A new event does not compile without its row; `null` says that it is none of
+// the trace's business. Metrics and log records will be tables of the same form beside this one.
+import type { EventOf, EventType } from '../core/events.ts'
+import * as attempts from './attempt-rows.ts'
+import { ATTR, SPAN_EVENT } from './names.ts'
+import * as runs from './run-rows.ts'
+import type { RunSpans } from './run-spans.ts'
+import { bounded, failureAttributes } from './span-attributes.ts'
+
+export type Row<T extends EventType> = (spans: RunSpans, event: EventOf<T>, atUs: number) => void
+
+const gateOpened: Row<'gate.opened'> = (spans, event, atUs) => {
+  spans.addEvent(spans.ofVisit(event.node, event.visit), SPAN_EVENT.gateOpened, atUs, {
+    [ATTR.gateChoices]: event.choices.slice(0, 32).map((choice) => bounded(choice)),
+    ...(event.default === undefined ? {} : { [ATTR.gateDefault]: bounded(event.default) }),
+    ...(event.due_at === undefined ? {} : { [ATTR.dueAt]: event.due_at }),
+  })
+}
+
+/** Who answered is in the journal; a trace says only what kind of actor it was. */
+const gateAnswered: Row<'gate.answered'> = (spans, event, atUs) => {
+  spans.addEvent(spans.ofVisit(event.node, event.visit), SPAN_EVENT.gateAnswered, atUs, {
+    [ATTR.gateChoice]: bounded(event.choice), [ATTR.gateBy]: event.by.kind,
+  })
+}
+
+const gateExpired: Row<'gate.expired'> = (spans, event, atUs) => {
+  spans.addEvent(spans.ofVisit(event.node, event.visit), SPAN_EVENT.gateExpired, atUs, {
+    ...(event.default === undefined ? {} : { [ATTR.gateDefault]: bounded(event.default) }),
+  })
+}
+
+const breakerOpened: Row<'breaker.opened'> = (spans, event, atUs) => {
+  spans.addEvent(spans.ofVisit(event.node, event.visit) ?? spans.run, SPAN_EVENT.breakerOpened, atUs, {
+    [ATTR.nodePath]: event.path, [ATTR.breakerSignature]: bounded(event.signature),
+    [ATTR.breakerCount]: event.count, [ATTR.breakerLimit]: event.limit, ...failureAttributes(event.failure),
+  })
+}
+
+const budgetWarned: Row<'budget.warned'> = (spans, event, atUs) => {
+  spans.addEvent(spans.ofPath(event.scope) ?? spans.run, SPAN_EVENT.budgetWarned, atUs, budgetAttributes(event))
+}
+
+const budgetExceeded: Row<'budget.exceeded'> = (spans, event, atUs) => {
+  spans.addEvent(spans.ofPath(event.scope) ?? spans.run, SPAN_EVENT.budgetExceeded, atUs, {
+    ...budgetAttributes(event), [ATTR.budgetMode]: event.mode, ...failureAttributes(event.failure),
+  })
+}
+
+const budgetAttributes = (event: { scope: string; budget: string; used: number; limit: number }) => ({
+  [ATTR.budgetScope]: event.scope, [ATTR.budgetKind]: event.budget, [ATTR.budgetUsed]: event.used, [ATTR.budgetLimit]: event.limit,
+})
+
+export const SPAN_ROWS = {
+  'run.created': runs.runCreated,
+  'run.resumed': runs.runResumed,
+  'run.cancel_requested': null,
+  'run.interrupted': runs.runInterrupted,
+  'run.finished': runs.runFinished,
+  'node.started': runs.nodeStarted,
+  'node.skipped': runs.nodeSkipped,
+  'node.finished': runs.nodeFinished,
+  'fanout.expanded': runs.fanoutExpanded,
+  'branch.started': runs.branchStarted,
+  'branch.finished': runs.branchFinished,
+  'attempt.started': attempts.attemptStarted,
+  'attempt.progressed': attempts.attemptTold,
+  'attempt.resumed': null,
+  'attempt.waiting': attempts.attemptWaiting,
+  'attempt.acted': attempts.attemptTold,
+  'attempt.finished': attempts.attemptFinished,
+  'attempt.lost': attempts.attemptLost,
+  'retry.scheduled': attempts.retryScheduled,
+  'retry_context.assembled': null,
+  'check.started': attempts.checkStarted,
+  'check.finished': attempts.checkFinished,
+  'hook.started': attempts.hookStarted,
+  'hook.finished': attempts.hookFinished,
+  'gate.opened': gateOpened,
+  'gate.answered': gateAnswered,
+  'gate.expired': gateExpired,
+  // On record after the end of its node: `node.finished` says the route, so that the event is on the node's span.
+  'route.taken': null,
+  'route.ignored': null,
+  'signature.counted': null,
+  'breaker.opened': breakerOpened,
+  'budget.warned': budgetWarned,
+  'budget.exceeded': budgetExceeded,
+  'outcome.normalized': null,
+  'outcome.conflict': null,
+  'stall.detected': attempts.stallDetected,
+  'processes.ended': null,
+  'log.capped': null,
+  'warning.raised': null,
+} satisfies { readonly [T in EventType]: Row<T> | null }

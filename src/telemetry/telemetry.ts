@@ -1,0 +1,125 @@
+// Owns: the handle of the process that runs a run on the worker that delivers its spans. The main thread stores one
+// number per commit; no SDK is loaded here, and without an endpoint no worker is started.
+import { randomUUID } from 'node:crypto'
+import { Worker } from 'node:worker_threads'
+import type { Entry } from '../core/events.ts'
+import { releasePosition } from './position-lock.ts'
+import { exporterEnv, isConfigured, type Env } from './settings.ts'
+import type { ExportedRun, FromWorker, ToWorker, WorkerTask } from './worker-messages.ts'
+
+/** Entries handed over at once where the worker cannot read the journal itself. */
+const CHUNK_ENTRIES = 1_000
+const DEFAULT_TIMEOUT_MS = 2_000
+/** Of the time to finish, what is kept for the worker's answer. */
+const ANSWER_MS = 100
+
+export interface TelemetryOptions {
+  /** Directory of the run; the worker reads `journal.ndjson` there and keeps `telemetry.json`. */
+  readonly runDir?: string | undefined
+  /** For runs without a directory: entries after a seq, at least one chunk if there are any. */
+  readonly read?: ((afterSeq: number) => AsyncIterable<Entry> | Iterable<Entry>) | undefined
+  readonly env: Env
+  /** Warnings, one sentence each (receiver away, spans refused). */
+  readonly warn: (message: string) => void
+}
+
+export interface Finished {
+  /** Spans the receiver acknowledged. */
+  readonly delivered: number
+  readonly rejected: number
+  /** Spans that were not delivered in time; undefined when the worker could not say. */
+  readonly pending: number | undefined
+}
+
+export interface Telemetry {
+  /** Everything up to `seq` is on record. */
+  committed(seq: number): void
+  /** Delivers what is left, for at most `timeoutMs` (default 2 s), and ends the worker. Never rejects. */
+  finish(timeoutMs?: number): Promise<Finished>
+}
+
+const NOTHING: Finished = { delivered: 0, rejected: 0, pending: 0 }
+const OFF: Telemetry = { committed: () => {}, finish: () => Promise.resolve(NOTHING) }
+
+/** Starts delivery for a live run; does nothing at all where no endpoint is configured. */
+export function startTelemetry(options: TelemetryOptions): Telemetry {
+  if (!isConfigured(options.env)) return OFF
+  const committed = new Int32Array(new SharedArrayBuffer(4))
+  const task: WorkerTask = { kind: 'live', token: randomUUID(), runDir: options.runDir, committed: committed.buffer }
+  const worker = startWorker(task, options)
+  let finishing: Promise<Finished> | undefined
+  return {
+    committed(seq) {
+      Atomics.store(committed, 0, seq)
+    },
+    finish(timeoutMs = DEFAULT_TIMEOUT_MS) {
+      finishing ??= finish(worker, { seq: Atomics.load(committed, 0), timeoutMs }).finally(() => {
+        if (options.runDir !== undefined) releasePosition(options.runDir, task.token)
+      })
+      return finishing
+    },
+  }
+}
+
+async function finish(worker: TelemetryWorker, end: { seq: number; timeoutMs: number }): Promise<Finished> {
+  worker.tell({ type: 'finish', seq: end.seq, timeoutMs: Math.max(0, end.timeoutMs - ANSWER_MS) })
+  const runs = await worker.done(end.timeoutMs)
+  if (!runs) return { delivered: 0, rejected: 0, pending: undefined }
+  const { delivered, rejected, pending } = runs[0] ?? NOTHING
+  return { delivered, rejected, pending }
+}
+
+export interface TelemetryWorker {
+  tell(message: ToWorker): void
+  /** What it did, once it is through, and its end; undefined after `timeoutMs` or when it died. Never rejects. */
+  done(timeoutMs: number): Promise<readonly ExportedRun[] | undefined>
+}
+
+/** A worker never keeps the process alive, except while `done` waits for it. */
+export function startWorker(task: WorkerTask, options: Pick<TelemetryOptions, 'env' | 'warn' | 'read'>): TelemetryWorker {
+  const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
+  const worker = new Worker(new URL(file, import.meta.url), {
+    workerData: task,
+    env: exporterEnv(options.env),
+    execArgv: [],
+    // Whatever the SDK prints must not reach the terminal of a run; the console exporter's spans go to stderr.
+    stdout: true,
+    stderr: true,
+    resourceLimits: { maxOldGenerationSizeMb: 256 },
+  })
+  worker.unref()
+  worker.stdout.pipe(process.stderr, { end: false })
+  worker.stderr.resume()
+  const ended = Promise.withResolvers<readonly ExportedRun[] | undefined>()
+  worker.on('message', (message: FromWorker) => {
+    if (message.type === 'warning') options.warn(message.message)
+    else if (message.type === 'done') ended.resolve(message.runs)
+    else void chunk(options.read, message.afterSeq).then((entries) => worker.postMessage({ type: 'entries', entries } satisfies ToWorker))
+  })
+  worker.on('error', (error: Error) => {
+    options.warn(`delivery of traces stopped: ${error.message}`)
+    ended.resolve(undefined)
+  })
+  worker.on('exit', () => ended.resolve(undefined))
+  return {
+    tell: (message) => worker.postMessage(message),
+    async done(timeoutMs) {
+      worker.ref()
+      const deadline = Promise.withResolvers<undefined>()
+      const timer = setTimeout(() => deadline.resolve(undefined), timeoutMs)
+      const runs = await Promise.race([ended.promise, deadline.promise])
+      clearTimeout(timer)
+      await worker.terminate()
+      return runs
+    },
+  }
+}
+
+async function chunk(read: TelemetryOptions['read'], afterSeq: number): Promise<Entry[]> {
+  const entries: Entry[] = []
+  for await (const entry of read?.(afterSeq) ?? []) {
+    entries.push(entry)
+    if (entries.length === CHUNK_ENTRIES) break
+  }
+  return entries
+}
