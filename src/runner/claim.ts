@@ -75,9 +75,10 @@ export function renewClaim(file: string, token: string, extra: object = {}): boo
 export function releaseClaim(file: string, token: string): void {
   if (readLink(file)?.token !== token) return
   rmSync(file, { force: true })
+  // Links of takers that died half way. A draft belongs to a taker that is about to see that it came too late.
   const leftovers = `${path.basename(file)}.over-`
   for (const name of readdirSync(path.dirname(file))) {
-    if (name.startsWith(leftovers)) rmSync(path.join(path.dirname(file), name), { force: true })
+    if (name.startsWith(leftovers) && !name.includes('.draft-')) rmSync(path.join(path.dirname(file), name), { force: true })
   }
 }
 

@@ -104,15 +104,16 @@ describe('I5: at most one live process holds a claim', () => {
     const log = `${file}.log`
     writeFileSync(log, '')
     const until = Date.now() + 1_500
-    const race = async (dies: boolean): Promise<void> => {
+    const race = async (ending: 'release' | 'orphan' | 'kill'): Promise<void> => {
       do {
-        const child = spawn(process.execPath, [racer, file, log, String(until), dies ? 'yes' : 'no'], {
+        const child = spawn(process.execPath, [racer, file, log, String(until), ending], {
           env: childEnvironment(), stdio: ['ignore', 'ignore', 'inherit'],
         })
         await once(child, 'exit')
-      } while (dies && Date.now() < until)
+        expect(child.exitCode ?? 0).toBe(0)
+      } while (ending === 'kill' && Date.now() < until)
     }
-    await Promise.all([race(false), race(false), race(false), race(true), race(true)])
+    await Promise.all((['orphan', 'orphan', 'orphan', 'release', 'kill'] as const).map(race))
     const lines = readFileSync(log, 'utf8').trim().split('\n')
     expect(new Set(lines)).toEqual(new Set(['held']))
     expect(lines.length).toBeGreaterThan(20)

@@ -1,9 +1,11 @@
-// A process that takes a claim, notes that it holds it, and either dies with it or gives it back; until a time is up.
+// A process that takes a claim, notes that it holds it, and leaves it until a time is up: `kill` dies with it, `orphan`
+// leaves it as a dead process would (many more takeovers a second), `release` gives it back.
 // Holding is noted by an exclusively created file: two holders at once cannot both make it.
-import { appendFileSync, closeSync, openSync, rmSync } from 'node:fs'
+import { appendFileSync, closeSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { acquireClaim, releaseClaim } from '../../../src/runner/claim.ts'
+import { identify } from '../../../src/runner/process-identity.ts'
 
-const [file, log, untilText, dies] = process.argv.slice(2) as [string, string, string, string]
+const [file, log, untilText, ending] = process.argv.slice(2) as [string, string, string, string]
 const until = Number(untilText)
 while (Date.now() < until) {
   const acquired = acquireClaim(file)
@@ -14,8 +16,13 @@ while (Date.now() < until) {
     appendFileSync(log, `two holders: ${process.pid}\n`)
   }
   appendFileSync(log, 'held\n')
-  rmSync(`${file}.inside`)
-  // A dead holder: the claim stays behind and has to be taken over.
-  if (dies === 'yes') process.kill(process.pid, 'SIGKILL')
-  releaseClaim(file, acquired.token)
+  rmSync(`${file}.inside`, { force: true })
+  if (ending === 'kill') process.kill(process.pid, 'SIGKILL')
+  if (ending === 'orphan') {
+    const dead = { ...identify(), start_time: 1, renewed_at: new Date().toISOString(), token: acquired.token }
+    writeFileSync(`${file}.orphan-${process.pid}`, JSON.stringify(dead))
+    renameSync(`${file}.orphan-${process.pid}`, file)
+  } else {
+    releaseClaim(file, acquired.token)
+  }
 }
