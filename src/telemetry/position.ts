@@ -1,7 +1,7 @@
 // Owns: telemetry.json: how far the spans of a run were delivered. Each span has a coordinate (seq of the entry that
 // ended it, index within that entry); a position is the next coordinate to send.
 import { randomUUID } from 'node:crypto'
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 
@@ -72,6 +72,11 @@ export function filePosition(runDir: string, endpoint: string, options: { explic
       else writePosition(runDir, { ...next, endpoint, version: 1, updated: '', ...(file?.exports ? { exports: file.exports } : {}) })
     },
   }
+}
+
+/** Marks a run directory as one that had an endpoint, so that a catch-up finds it whatever happens next. */
+export function beginPosition(runDir: string, endpoint: string): void {
+  if (!existsSync(join(runDir, POSITION_FILE))) writePosition(runDir, { ...start(endpoint), version: 1, updated: '' })
 }
 
 /** telemetry.json, or undefined where there is none or it cannot be read (then everything counts as not sent). */

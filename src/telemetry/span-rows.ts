@@ -65,7 +65,6 @@ export const SPAN_ROWS = {
   'branch.finished': runs.branchFinished,
   'attempt.started': attempts.attemptStarted,
   'attempt.progressed': attempts.attemptTold,
-  'attempt.resumed': null,
   'attempt.waiting': attempts.attemptWaiting,
   'attempt.acted': attempts.attemptTold,
   'attempt.finished': attempts.attemptFinished,

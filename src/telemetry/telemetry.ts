@@ -3,8 +3,9 @@
 import { randomUUID } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
 import type { Entry } from '../core/events.ts'
+import { beginPosition } from './position.ts'
 import { releasePosition } from './position-lock.ts'
-import { exporterEnv, isConfigured, type Env } from './settings.ts'
+import { exporterEnv, telemetrySettings, type Env } from './settings.ts'
 import type { ExportedRun, FromWorker, ToWorker, WorkerTask } from './worker-messages.ts'
 
 /** Entries handed over at once where the worker cannot read the journal itself. */
@@ -43,7 +44,9 @@ const OFF: Telemetry = { committed: () => {}, finish: () => Promise.resolve(NOTH
 
 /** Starts delivery for a live run; does nothing at all where no endpoint is configured. */
 export function startTelemetry(options: TelemetryOptions): Telemetry {
-  if (!isConfigured(options.env)) return OFF
+  const settings = telemetrySettings(options.env)
+  if (!settings) return OFF
+  if (options.runDir !== undefined) beginPosition(options.runDir, settings.endpointHash)
   const committed = new Int32Array(new SharedArrayBuffer(4))
   const task: WorkerTask = { kind: 'live', token: randomUUID(), runDir: options.runDir, committed: committed.buffer }
   const worker = startWorker(task, options)
