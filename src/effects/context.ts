@@ -1,0 +1,77 @@
+// Owns: what effects are given and what they answer with. The host brings the run, its directory and its secrets; effects
+// bring back outcomes and observations, and never decide what follows from them.
+import type { CallFunction } from '../core/call.ts'
+import type { RunAttempt, RunCheck, RunHook, Stop } from '../core/commands.ts'
+import type { Observation } from '../core/events.ts'
+import type { FailureReport } from '../core/failure.ts'
+import type { Json, JsonObject } from '../core/json.ts'
+import type { Cost, Outcome, Usage } from '../core/outcome.ts'
+import type { Log } from './log.ts'
+import type { OomSource } from './oom.ts'
+
+/** The one function between capture and everything that is written (I8). */
+export interface Mask {
+  text(text: string): string
+  json<T extends Json | undefined>(value: T): T
+}
+
+/** Where effects write what belongs to a step; everything is masked on its way and made when there is something to write. */
+export interface StepFiles {
+  /** Absolute directory of an attempt (or visit, for the checks of a node without attempts), made if it is not there. */
+  directory(id: string): string
+  /** A capped log in it; the file appears with the first output. `capped` is told once when the cap is reached. */
+  openLog(directory: string, name: string, capped: (limitBytes: number) => void): Log
+  /** Keeps the tail only. */
+  openTail(): Log
+  /** Writes a file in it, replacing one that is there in one step. */
+  write(directory: string, name: string, content: string): void
+}
+
+export interface StepLogger {
+  info(message: string, fields?: JsonObject): void
+  warn(message: string, fields?: JsonObject): void
+  error(message: string, fields?: JsonObject): void
+}
+
+export interface EffectsContext {
+  readonly runId: string
+  readonly runDir: string
+  /** Where the command was called from: steps run here unless they name a cwd. */
+  readonly cwd: string
+  /** Environment of the orchestrator; copied once. */
+  readonly env: NodeJS.ProcessEnv
+  /** Values of the declared secrets that have one. Names of all declared ones, so that none is inherited. */
+  readonly secrets: ReadonlyMap<string, string>
+  readonly secretNames: readonly string[]
+  readonly mask: Mask
+  readonly files: StepFiles
+  /** Functions of a TypeScript pipeline by `call.name`. */
+  readonly functions: ReadonlyMap<string, CallFunction>
+  readonly logger: StepLogger
+  /** For tests: where to look for out-of-memory kills. Default: what the system has. */
+  readonly oom?: OomSource | undefined
+}
+
+/** What a started command tells. Nothing is told after the outcome, and the outcome exactly once. */
+export interface Report {
+  outcome(outcome: Outcome): void
+  observed(observation: Observation): void
+  /** Spend so far (absolute). */
+  usage(usage: Usage, cost?: Cost): void
+  /** Client or provider named a reset time (epoch ms). */
+  waiting(resumesAt: number, failure: FailureReport): void
+}
+
+export interface Running {
+  /** Asks it to end. The outcome still comes, within the grace and a moment (`now`: at once). */
+  stop(stop: Stop): void
+}
+
+export type StepCommand = RunAttempt | RunCheck | RunHook
+
+export interface Effects {
+  /** Starts a command. Never throws: what prevents it from running is its outcome. */
+  start(command: StepCommand, report: Report): Running
+  /** Ends everything that still carries the run's mark, and what `leave_running` kept. Undefined: there was nothing. */
+  sweep(): Promise<Observation | undefined>
+}

@@ -1,0 +1,83 @@
+// Owns: from a command of the core to the part that runs it. It assumes nothing about who hosts the run.
+import type { RunAttempt } from '../core/commands.ts'
+import { startAttempt, type CommandAttempt } from './attempt.ts'
+import type { Ground } from './command-run.ts'
+import { brokenOutcome } from './broken-outcome.ts'
+import type { Effects, EffectsContext, Report, Running, StepCommand } from './context.ts'
+import { inheritable } from './environment.ts'
+import { CallRun, type CallAttempt } from './function.ts'
+import { markerOf } from './marker.ts'
+import { findOomSource } from './oom.ts'
+import { hasProc } from './proc.ts'
+import { endedObservation, endGroup, endMarked } from './processes.ts'
+import { reason } from './reason.ts'
+import { WorkingDirectories } from './status-files.ts'
+import { startCheck, startHook } from './verification.ts'
+
+/** At the end of a run what is left has this long between TERM and KILL. */
+const SWEEP_KILL_MS = 1_000
+
+/** Effects of one execution of one run. */
+export function createEffects(context: EffectsContext): Effects {
+  const ground: Ground = {
+    context,
+    inherited: inheritable(context.env, context.secretNames),
+    oom: context.oom ?? findOomSource(),
+    kept: new Set(),
+  }
+  const directories = new WorkingDirectories()
+  return {
+    start(command, report) {
+      const once = tellOnce(report)
+      try {
+        return startStep(ground, directories, command, once)
+      } catch (error) {
+        queueMicrotask(() => once.outcome(brokenOutcome(error)))
+        return { stop: () => {} }
+      }
+    },
+    async sweep() {
+      const ended = hasProc
+        ? await endMarked(markerOf(context.runId), { killAfterMs: SWEEP_KILL_MS })
+        : (await Promise.all([...ground.kept].map((group) => endGroup(group, SWEEP_KILL_MS)))).flat()
+      return endedObservation(ended, 'left behind by the run')
+    },
+  }
+}
+
+function startStep(ground: Ground, directories: WorkingDirectories, command: StepCommand, report: Report): Running {
+  if (command.stop) {
+    const { code, message } = command.stop
+    queueMicrotask(() => report.outcome({ failure: reason(code, message, 'scheduler'), duration_ms: 0 }))
+    return { stop: () => {} }
+  }
+  switch (command.kind) {
+    case 'check': return startCheck(ground, command, report)
+    case 'hook': return startHook(ground, command, report)
+    case 'attempt': return startNode(ground, directories, command, report)
+  }
+}
+
+function startNode(ground: Ground, directories: WorkingDirectories, command: RunAttempt, report: Report): Running {
+  const { kind } = command.node
+  if (kind === 'run') return startAttempt(ground, directories, command as CommandAttempt, report)
+  if (kind === 'call') return new CallRun(ground.context, command as CallAttempt, report)
+  const failure = reason('config_invalid', `${kind} nodes are not in this version`, kind === 'agent' ? 'agent' : 'scheduler')
+  queueMicrotask(() => report.outcome({ failure, duration_ms: 0 }))
+  return { stop: () => {} }
+}
+
+/** Nothing is told after the outcome, and no outcome twice: late timers and streams fall silent. */
+function tellOnce(report: Report): Report {
+  let over = false
+  return {
+    outcome(outcome) {
+      if (over) return
+      over = true
+      report.outcome(outcome)
+    },
+    observed: (observation) => void (over || report.observed(observation)),
+    usage: (usage, cost) => void (over || report.usage(usage, cost)),
+    waiting: (resumesAt, failure) => void (over || report.waiting(resumesAt, failure)),
+  }
+}

@@ -1,0 +1,56 @@
+// Owns: how effects write failure reasons: one bounded sentence, bounded details. What a code leads to is the core's.
+import type { FailureCode, FailureReport, FailureSource } from '../core/failure.ts'
+import type { JsonObject } from '../core/json.ts'
+import { LIMITS } from '../core/limits.ts'
+
+/** A failure report whose message is one line of bounded length. Details that are undefined are left out. */
+export function reason(
+  code: FailureCode,
+  message: string,
+  source: FailureSource,
+  details: { readonly [key: string]: JsonObject[string] | undefined } = {},
+): FailureReport {
+  const known = Object.entries(details).filter((entry): entry is [string, JsonObject[string]] => entry[1] !== undefined)
+  return {
+    code,
+    message: shortened(oneLine(message), LIMITS.messageChars),
+    source,
+    ...(known.length > 0 ? { details: Object.fromEntries(known) } : {}),
+  }
+}
+
+const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g
+
+/** The text without colours and other control characters, white space collapsed. */
+export const oneLine = (text: string): string =>
+  text.replace(ANSI, '').replace(/[\u0000-\u001f\u007f]+/g, ' ').replace(/ {2,}/g, ' ').trim()
+
+/** At most `length` characters; what was cut is shown by an ellipsis. Never half a surrogate pair. */
+export const shortened = (text: string, length: number): string =>
+  text.length <= length ? text : `${text.slice(0, length - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
+
+/** The last part of the text, at most `bytes` long in UTF-8. */
+export function lastBytes(text: string, bytes: number): string {
+  if (text.length <= bytes && Buffer.byteLength(text) <= bytes) return text
+  const tail = Buffer.from(text.slice(-bytes)).subarray(-bytes)
+  let from = 0
+  // Never begins inside a character.
+  while (from < tail.length && (tail[from]! & 0xc0) === 0x80) from++
+  return tail.subarray(from).toString('utf8')
+}
+
+const TELLING = /error|fail|fatal|panic|exception|cannot|can't|unable|not found|no such|denied|refused|invalid|unexpected|missing|assert|abort/i
+
+/** The line of an output that most likely tells what went wrong: the last one that speaks of trouble, else the last. */
+export function tellingLine(...outputs: readonly string[]): string | undefined {
+  for (const output of outputs) {
+    const lines = output.split(/\r\n|\r|\n/).map(oneLine).filter((line) => /[\p{L}\p{N}]/u.test(line))
+    if (lines.length === 0) continue
+    return shortened(lines.slice(-20).findLast((line) => TELLING.test(line)) ?? lines.at(-1)!, 300)
+  }
+  return undefined
+}
+
+/** Message of an unknown thrown value. */
+export const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message || error.name : String(error)
