@@ -1,0 +1,316 @@
+// Owns: the fold of journal entries into the view model; constant work per entry. One row per event type, so that a new
+// event does not compile without its line here. Must not: look at a clock, or judge (verdict.ts).
+import type { Entry, Event, EventOf, EventType } from '../../core/events.ts'
+import { originalCause, type Failure, type Result } from '../../core/failure.ts'
+import type { Cost, Usage } from '../../core/outcome.ts'
+import { fromTimestamp } from '../../core/time.ts'
+import { markOf, type Mark } from '../terminal/style.ts'
+import {
+  around, fanoutOf, FAILED_LANES, FAILURE_GROUPS, laneOf, LISTED_LANES, newNodeView, nodeAt, prefixOf,
+  type AttemptView, type NodeView, type RunView, type ScopeView, type Spend,
+} from './run-view.ts'
+
+/** Takes one entry into the view, in place. */
+export function foldEntry(view: RunView, entry: Entry): void {
+  const at = fromTimestamp(entry.at)
+  view.lastAt = at
+  view.lastSeq = entry.seq
+  const fold = FOLD[entry.event.type] as ((view: RunView, event: Event, at: number) => void) | undefined
+  fold?.(view, entry.event, at)
+}
+
+type Fold<T extends EventType> = (view: RunView, event: EventOf<T>, at: number) => void
+const nothing = (): void => {}
+
+const FOLD: { readonly [T in EventType]: Fold<T> } = {
+  'run.created': (view, event, at) => {
+    view.runId = event.run_id
+    view.name = event.pipeline.name
+    view.traceId = event.trace_id
+    view.startedAt = at
+    view.maxParallel = event.max_parallel
+  },
+  'run.resumed': (view, event) => {
+    view.phase = 'running'
+    view.result = undefined
+    view.failure = undefined
+    view.finishedAt = undefined
+    view.maxParallel = event.max_parallel
+  },
+  'run.cancel_requested': (view) => void (view.phase = 'canceling'),
+  'run.interrupted': (view, event, at) => {
+    view.phase = 'interrupted'
+    view.failure = event.failure
+    view.result = 'error'
+    view.finishedAt = at
+  },
+  'run.concluded': nothing,
+  'run.finished': (view, event, at) => {
+    view.phase = 'ended'
+    view.result = event.result
+    view.failure = event.failure
+    view.finishedAt = at
+  },
+  'node.started': startNode,
+  'node.skipped': (view, event, at) => {
+    const node = nodeAt(view, event.node)
+    if (!node) return
+    Object.assign(node, { mark: 'skipped', result: 'skip', failure: event.failure, startedAt: at, finishedAt: at, visit: event.visit })
+  },
+  'node.finished': finishNode,
+  'fanout.expanded': (view, event) => {
+    const node = nodeAt(view, event.node)
+    if (!node) return
+    const fanout = fanoutOf(node)
+    if (event.offset === 0 && fanout.total !== undefined) node.fanout = undefined
+    fanoutOf(node).total = event.total
+  },
+  'branch.started': (view, event, at) => {
+    const node = nodeAt(view, event.node)
+    if (!node) return
+    const known = fanoutOf(node).lanes.get(event.branch.key)
+    // A lane that ended and goes on (a retry, a resume) is open again.
+    if (known?.result !== undefined) uncount(node, known.result)
+    const lane = laneOf(node, event.branch)
+    if (lane.startedAt === 0) lane.startedAt = at
+    lane.result = undefined
+    lane.finishedAt = undefined
+    if (known === undefined || event.continues === undefined) fanoutOf(node).started++
+  },
+  'branch.finished': finishBranch,
+  'attempt.started': startAttempt,
+  'attempt.progressed': (view, event, at) => {
+    const attempt = openAttempt(view, event.attempt_id)
+    if (!attempt) return
+    attempt.view.lastOutputAt = event.last_output_at === undefined ? at : fromTimestamp(event.last_output_at)
+    attempt.view.text = event.text ?? attempt.view.text
+    attempt.view.turn = event.turn ?? attempt.view.turn
+    spendMore(attempt.node, attempt.view, event.usage, event.cost)
+  },
+  'attempt.waiting': (view, event) => {
+    const attempt = openAttempt(view, event.attempt_id)
+    if (!attempt) return
+    attempt.view.waitingUntil = fromTimestamp(event.due_at)
+    attempt.node.mark = 'waiting'
+    wait(attempt.node, 1)
+  },
+  'attempt.acted': (view, event) => {
+    const attempt = openAttempt(view, event.attempt_id)
+    if (attempt) spendMore(attempt.node, attempt.view, event.usage, event.cost)
+  },
+  'attempt.finished': (view, event) => {
+    const attempt = openAttempt(view, event.attempt_id)
+    if (!attempt) return
+    spendMore(attempt.node, attempt.view, event.usage, event.cost)
+    if (event.usage !== undefined && (event.cost?.usd ?? null) === null) add(attempt.node, { unpriced: 1 })
+    endAttempt(view, attempt.node, event.attempt_id)
+  },
+  'attempt.lost': (view, event) => {
+    const attempt = openAttempt(view, event.attempt_id)
+    if (attempt) endAttempt(view, attempt.node, event.attempt_id)
+  },
+  'retry.scheduled': (view, event) => {
+    const node = nodeAt(view, event.node)
+    if (!node) return
+    node.mark = 'retrying'
+    node.retry = {
+      dueAt: fromTimestamp(event.due_at), delayMs: event.delay_ms, next: event.next_attempt, max: event.max, failure: event.failure,
+    }
+    add(node, { retries: 1 })
+  },
+  'retry_context.assembled': nothing,
+  'check.started': (view, event) => {
+    const node = nodeAt(view, event.node)
+    if (node) node.note = `check ${event.name}`
+  },
+  'check.finished': (view, event) => {
+    const node = nodeAt(view, event.node)
+    if (!node) return
+    node.note = event.passed || event.required ? undefined : `optional check ${event.name} failed`
+  },
+  'hook.started': nothing,
+  'hook.finished': nothing,
+  'gate.opened': (view, event, at) => {
+    const node = nodeAt(view, event.node)
+    if (!node) return
+    node.mark = 'gate'
+    node.gate = {
+      path: event.node, question: event.question, choices: event.choices, default: event.default, openedAt: at,
+      dueAt: event.due_at === undefined ? undefined : fromTimestamp(event.due_at),
+    }
+    view.gates.set(event.node, node.gate)
+  },
+  'gate.answered': (view, event) => {
+    closeGate(view, event.node)
+    const node = nodeAt(view, event.node)
+    if (node) node.note = `${event.choice}, answered by ${event.by.user ?? event.by.kind}`
+  },
+  'gate.expired': (view, event) => closeGate(view, event.node),
+  'timer.fired': (view, event) => {
+    const attempt = event.timer === 'limit' && event.attempt_id !== undefined && openAttempt(view, event.attempt_id)
+    if (attempt) stopWaiting(attempt.node)
+  },
+  'route.taken': (view, event) => {
+    const node = nodeAt(view, event.node)
+    if (node) node.routed = true
+  },
+  'route.ignored': nothing,
+  'signature.counted': nothing,
+  'breaker.opened': (view, event) => {
+    const node = nodeAt(view, event.node)
+    if (node) node.breaker = { count: event.count, code: originalCause(event.failure).code }
+  },
+  'budget.warned': nothing,
+  'budget.exceeded': nothing,
+  'outcome.normalized': (view, event) => {
+    const node = nodeAt(view, event.node)
+    if (node) node.note = `outcome read from ${event.source}`
+  },
+  'outcome.conflict': nothing,
+  'stall.detected': (view, event) => {
+    const node = nodeAt(view, event.node)
+    if (node) node.note = 'stalled'
+  },
+  'processes.ended': nothing,
+  'log.capped': nothing,
+  'warning.raised': (view) => void view.warnings++,
+}
+
+function startNode(view: RunView, event: EventOf<'node.started'>, at: number): void {
+  const known = nodeAt(view, event.node)
+  if (!known) return
+  const node = known.kind === event.kind ? known : Object.assign(newNodeView(known.inside, known.id, event.kind), { spend: known.spend })
+  if (event.visit !== node.visit) {
+    node.fanout = undefined
+    node.inner = undefined
+    node.startedAt = at
+  }
+  Object.assign(node, {
+    mark: 'running', visit: event.visit, startedAt: node.startedAt ?? at, finishedAt: undefined, result: undefined,
+    failure: event.failure, label: undefined, routed: false, tolerated: false, retry: undefined, note: undefined, breaker: undefined,
+    dueAt: event.due_at === undefined ? undefined : fromTimestamp(event.due_at), retryCount: 0,
+  })
+  if (event.kind === 'wait') node.mark = 'waiting'
+}
+
+function finishNode(view: RunView, event: EventOf<'node.finished'>, at: number): void {
+  const node = nodeAt(view, event.node)
+  if (!node) return
+  stopWaiting(node)
+  closeGate(view, event.node)
+  Object.assign(node, {
+    result: event.result, failure: event.failure, label: event.label, finishedAt: at, tolerated: event.tolerated === true,
+    routed: event.route !== undefined, retryCount: event.retry_count, retry: undefined, attempt: undefined, gate: undefined,
+    mark: endMark(event.result, event.failure),
+  })
+  if (event.retry_count > 0) for (const { scope } of around(node)) if (scope.key !== undefined) markRetried(scope)
+}
+
+const retriedLanes = new WeakSet<ScopeView>()
+function markRetried(lane: ScopeView): void {
+  if (retriedLanes.has(lane) || lane.owner?.fanout === undefined) return
+  retriedLanes.add(lane)
+  lane.owner.fanout.retried++
+}
+
+const endMark = (result: Result, failure: Failure | undefined): Mark =>
+  failure?.code === 'breaker_open' ? 'breaker' : markOf(result)
+
+function finishBranch(view: RunView, event: EventOf<'branch.finished'>, at: number): void {
+  const node = nodeAt(view, event.node)
+  if (!node) return
+  const fanout = fanoutOf(node)
+  const lane = laneOf(node, event.branch)
+  Object.assign(lane, { result: event.result, failure: event.failure, finishedAt: at })
+  count(node, event.result, 1)
+  if (event.failure !== undefined && ['failure', 'error', 'timeout'].includes(event.result)) group(node, lane, event.failure)
+  if (view.keepAll) return
+  const failed = event.result !== 'success' && event.result !== 'skip' && fanout.failed <= FAILED_LANES
+  if ((fanout.total ?? 0) > LISTED_LANES && !failed) fanout.lanes.delete(event.branch.key)
+  else if (event.result === 'success') lane.nodes.clear()
+}
+
+function group(node: NodeView, lane: ScopeView, failure: Failure): void {
+  const cause = originalCause(failure)
+  const groups = fanoutOf(node).groups
+  const known = groups.get(cause.signature)
+  if (known) known.count++
+  else if (groups.size < FAILURE_GROUPS) {
+    groups.set(cause.signature, { code: cause.code, message: cause.message, count: 1, first: lane.key ?? prefixOf(lane) })
+  }
+}
+
+function count(node: NodeView, result: Result, by: 1 | -1): void {
+  const fanout = fanoutOf(node)
+  if (result === 'success') fanout.ok += by
+  else if (result === 'skip') fanout.skipped += by
+  else if (result === 'cancellation') fanout.canceled += by
+  else fanout.failed += by
+}
+const uncount = (node: NodeView, result: Result): void => count(node, result, -1)
+
+function startAttempt(view: RunView, event: EventOf<'attempt.started'>, at: number): void {
+  const node = nodeAt(view, event.node)
+  if (!node) return
+  node.mark = 'running'
+  node.retry = undefined
+  node.note = undefined
+  node.attempt = {
+    id: event.attempt_id, number: event.attempt, max: event.max, startedAt: at, lastOutputAt: at, text: undefined,
+    turn: undefined, waitingUntil: undefined, input: 0, cacheRead: 0, output: 0, usd: 0,
+  }
+  view.running.set(event.attempt_id, node)
+  view.openAttempts++
+  add(node, { attempts: 1 })
+}
+
+function openAttempt(view: RunView, id: string): { node: NodeView; view: AttemptView } | undefined {
+  const node = view.running.get(id)
+  return node?.attempt?.id === id ? { node, view: node.attempt } : undefined
+}
+
+function endAttempt(view: RunView, node: NodeView, id: string): void {
+  stopWaiting(node)
+  view.running.delete(id)
+  view.openAttempts--
+}
+
+function closeGate(view: RunView, path: string): void {
+  view.gates.delete(path)
+  const node = nodeAt(view, path)
+  if (node?.gate === undefined) return
+  node.gate = undefined
+  if (node.mark === 'gate') node.mark = 'running'
+}
+
+function stopWaiting(node: NodeView): void {
+  if (node.attempt?.waitingUntil === undefined) return
+  node.attempt.waitingUntil = undefined
+  node.mark = 'running'
+  wait(node, -1)
+}
+
+function wait(node: NodeView, by: 1 | -1): void {
+  for (const { scope } of around(node)) if (scope.key !== undefined && scope.owner) fanoutOf(scope.owner).waiting += by
+}
+
+/** Usage is absolute per attempt: only what is new is added up the scopes. */
+function spendMore(node: NodeView, attempt: AttemptView, usage: Usage | undefined, cost: Cost | undefined): void {
+  const input = usage === undefined ? attempt.input : usage.input + usage.cache_read + usage.cache_write
+  const cacheRead = usage?.cache_read ?? attempt.cacheRead
+  const output = usage?.output ?? attempt.output
+  const usd = cost?.usd ?? attempt.usd
+  add(node, {
+    input: input - attempt.input, cacheRead: cacheRead - attempt.cacheRead, output: output - attempt.output, usd: usd - attempt.usd,
+  })
+  Object.assign(attempt, { input, cacheRead, output, usd })
+}
+
+function add(node: NodeView, more: Partial<Spend>): void {
+  for (const { node: at, scope } of around(node)) {
+    for (const [key, value] of Object.entries(more) as [keyof Spend, number][]) {
+      at.spend[key] += value
+      scope.spend[key] += value
+    }
+  }
+}
