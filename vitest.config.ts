@@ -3,7 +3,7 @@
 import { defineConfig } from 'vitest/config'
 
 const endToEnd = ['test/e2e/**/*.test.ts']
-const packaging = ['test/project/packaging.test.ts']
+const packaging = ['test/project/packaging.test.ts', 'test/project/packages.test.ts']
 const shared = { testTimeout: 20_000, hookTimeout: 60_000 }
 
 export default defineConfig({

@@ -1,0 +1,61 @@
+// Owns: proof that the examples and the project's own pipeline are what the documentation says: they validate, the
+// quickstart shows what it promises, and a run in an empty directory needs nothing but the file.
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { PROJECT_ROOT, runCli, temporaryDirectory } from '../support/cli.ts'
+
+interface Final {
+  result: string
+  hook_failures: unknown[]
+  totals: { attempts: number; retries: number; branches: number }
+  nodes: { path: string; result: string; attempts: number }[]
+  resumable: boolean
+}
+
+/** What final.json of the only run in `directory` says. */
+function finalOf(directory: string): Final {
+  const runs = path.join(directory, '.spanwright/runs')
+  const [run] = readdirSync(runs)
+  return JSON.parse(readFileSync(path.join(runs, run!, 'final.json'), 'utf8')) as Final
+}
+
+test.each(['examples/quickstart.yaml', 'examples/packages.yaml', 'examples/typescript.ts', 'ci.pipeline.yaml'])(
+  '%s is valid',
+  async (file) => {
+    const { exitCode, stderr } = await runCli(['validate', path.join(PROJECT_ROOT, file)])
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 })
+  },
+)
+
+describe('the quickstart', () => {
+  const cwd = temporaryDirectory()
+  const quickstart = path.join(PROJECT_ROOT, 'examples/quickstart.yaml')
+
+  test('succeeds with one retry, three branches and a check that fails without harm', async () => {
+    const { exitCode, stderr } = await runCli(['run', quickstart], { cwd })
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 })
+    const final = finalOf(cwd)
+    expect(final).toMatchObject({ result: 'success', hook_failures: [], resumable: false })
+    expect(final.totals).toMatchObject({ retries: 1, branches: 3, attempts: 7 })
+    expect(final.nodes.find((node) => node.path === 'flaky')).toMatchObject({ result: 'success', attempts: 2 })
+    expect(final.nodes.find((node) => node.path === 'greet:Venus/say')).toMatchObject({ result: 'success' })
+  })
+
+  test('leaves the flaky attempt and the failed check to be seen', async () => {
+    const events = await runCli(['events', 'latest', '--json'], { cwd })
+    expect(events.exitCode).toBe(0)
+    expect(events.stdout).toContain('retry.scheduled')
+    expect(events.stdout).toMatch(/"type":"check\.finished".*"name":"spotless".*"passed":false/)
+    expect(events.stdout).toMatch(/"type":"hook\.finished"/)
+    const attempt = await runCli(['attempt', 'show', 'latest', 'flaky@1.1', '--output'], { cwd })
+    expect(attempt.stdout).toContain('the network is having a moment')
+  })
+})
+
+test('examples/typescript.ts runs from the project', async () => {
+  const store = temporaryDirectory()
+  const args = ['run', 'examples/typescript.ts', '--store', store]
+  const { exitCode, stderr } = await runCli(args, { cwd: PROJECT_ROOT })
+  expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 })
+})
