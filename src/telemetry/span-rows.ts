@@ -56,6 +56,7 @@ export const SPAN_ROWS = {
   'run.resumed': runs.runResumed,
   'run.cancel_requested': null,
   'run.interrupted': runs.runInterrupted,
+  'run.concluded': null,
   'run.finished': runs.runFinished,
   'node.started': runs.nodeStarted,
   'node.skipped': runs.nodeSkipped,
@@ -81,6 +82,7 @@ export const SPAN_ROWS = {
   // On record after the end of its node: `node.finished` says the route, so that the event is on the node's span.
   'route.taken': null,
   'route.ignored': null,
+  'timer.fired': null,
   'signature.counted': null,
   'breaker.opened': breakerOpened,
   'budget.warned': budgetWarned,

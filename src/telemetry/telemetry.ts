@@ -65,7 +65,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
 }
 
 async function finish(worker: TelemetryWorker, end: { seq: number; timeoutMs: number }): Promise<Finished> {
-  worker.tell({ type: 'finish', seq: end.seq, timeoutMs: Math.max(0, end.timeoutMs - ANSWER_MS) })
+  worker.tell({ type: 'finish', seq: end.seq, deadline: Date.now() + end.timeoutMs - ANSWER_MS })
   const runs = await worker.done(end.timeoutMs)
   if (!runs) return { delivered: 0, rejected: 0, pending: undefined }
   const { delivered, rejected, pending } = runs[0] ?? NOTHING
@@ -91,7 +91,7 @@ export function startWorker(task: WorkerTask, options: Pick<TelemetryOptions, 'e
     resourceLimits: { maxOldGenerationSizeMb: 256 },
   })
   worker.unref()
-  worker.stdout.pipe(process.stderr, { end: false })
+  worker.stdout.on('data', (text: Buffer) => process.stderr.write(text))
   worker.stderr.resume()
   const ended = Promise.withResolvers<readonly ExportedRun[] | undefined>()
   worker.on('message', (message: FromWorker) => {

@@ -23,8 +23,8 @@ export type WorkerTask =
     }
 
 export type ToWorker =
-  /** Nothing follows `seq`: deliver up to it, for at most `timeoutMs`, then say `done`. */
-  | { readonly type: 'finish'; readonly seq: number; readonly timeoutMs: number }
+  /** Nothing follows `seq`: deliver up to it, until `deadline` (epoch ms) at most, then say `done`. */
+  | { readonly type: 'finish'; readonly seq: number; readonly deadline: number }
   | { readonly type: 'entries'; readonly entries: readonly Entry[] }
 
 export type FromWorker =

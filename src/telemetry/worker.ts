@@ -21,8 +21,6 @@ const port = parentPort!
 const say = (message: FromWorker): void => port.postMessage(message)
 const warn = (message: string): void => say({ type: 'warning', message })
 
-await main(workerData as WorkerTask)
-
 async function main(task: WorkerTask): Promise<void> {
   const settings = telemetrySettings(process.env)
   if (!settings) return say({ type: 'done', runs: [] })
@@ -43,7 +41,7 @@ async function deliverLive(task: WorkerTask & { kind: 'live' }, settings: Teleme
     if (message.type === 'entries') return answers.shift()?.(message.entries)
     final = message.seq
     finish.abort()
-    setTimeout(() => abort.abort(), message.timeoutMs)
+    setTimeout(() => abort.abort(), Math.max(0, message.deadline - Date.now()))
   })
   const bound = (): Bound => ({ seq: final ?? Atomics.load(committed, 0), final: final !== undefined })
   const ask = (afterSeq: number): Promise<readonly Entry[]> =>
@@ -116,3 +114,5 @@ const common = (sender: SpanSender, signal: AbortSignal): Pick<DeliveryOptions, 
 
 const pause = (ms: number, signal: AbortSignal): Promise<void> =>
   delay(ms, undefined, { signal }).catch(() => undefined)
+
+await main(workerData as WorkerTask)
