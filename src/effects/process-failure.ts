@@ -102,9 +102,6 @@ function spawnFailure(ran: Ran, error: NodeJS.ErrnoException): FailureReport {
   if (code === 'EACCES' || code === 'EPERM') {
     return reason('config_invalid', `program \`${executable.file}\` may not be executed: make it executable (chmod +x), or name its interpreter`, source, details)
   }
-  if (code === 'ENOEXEC') {
-    return reason('config_invalid', `program \`${executable.file}\` is not in a format this system can execute: add a first line such as #!/bin/sh`, source, details)
-  }
   if (code === 'E2BIG') {
     return reason('config_invalid', `the arguments and environment of \`${executable.title}\` are larger than the system allows: pass large values in files`, source, details)
   }

@@ -64,13 +64,14 @@ function exitFailure({ said, source }: Evidence, failure: FailureReport, subject
     const message = `${failure.message}; besides, ${faults[0]!.message}`
     return { ...kept, failure: reason(failure.code, message, source, { ...failure.details, ...faultDetails(faults) }) }
   }
-  if (report.failure) {
+  // A signal is its own cause: what was reported before it struck is not why the step ended.
+  if (report.failure && failure.code === 'exit_nonzero') {
     return {
       ...kept, label: report.label, next: report.next,
       failure: reason(report.failure.code ?? failure.code, report.failure.message, source, { ...failure.details, ...report.failure.details }),
     }
   }
-  if (report.result === undefined) return { ...kept, failure }
+  if (report.result === undefined || report.failure) return { ...kept, failure }
   const claim = `${said.source} claims ${report.result}, but ${exitOf(failure)} counts`
   observations.push({
     type: 'outcome.conflict', ...subject, source: said.source!, reported: report.result, actual: failure.code,
