@@ -60,7 +60,7 @@ async function unknownCommand(words: readonly string[]): Promise<SpanwrightError
   if (family.length > 0) {
     return new SpanwrightError('usage.invalid', `\`spanwright ${words.slice(0, 2).join(' ')}\` is no command: there are ${family.map((name) => `\`${name}\``).join(' and ')}`)
   }
-  const { nearest } = await import('./nearest.ts')
+  const { nearest } = await import('../pipeline/diagnostic.ts')
   const near = nearest(first!, COMMANDS.map(({ name }) => name))
   return new SpanwrightError('usage.invalid', `\`${first}\` is no command${near === undefined ? '' : `, did you mean \`${near}\`?`}: see \`spanwright --help\``)
 }

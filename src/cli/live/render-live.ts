@@ -106,6 +106,7 @@ function rightSide(row: TreeRow, show: { readonly time: string; readonly cost: b
   if (show.columns === 0) return []
   if (!show.cost) return show.time === '' ? [] : [piece(padStart(show.time, TIME_COLUMNS), 'dim')]
   const money = (row.usd ?? 0) > 0 ? usd(row.usd!) : (row.unpriced ?? 0) > 0 ? 'unpriced' : ''
+  if (show.time === '' && money === '') return []
   return [piece(padStart(show.time, TIME_COLUMNS), 'dim'), piece(padStart(money, COST_COLUMNS), 'dim')]
 }
 

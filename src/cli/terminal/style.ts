@@ -55,11 +55,11 @@ export function fitPieces(pieces: readonly Piece[], max: number, look: Look): Pi
 /** A line: `left` from the margin, `right` at the right edge; the left part is cut where both do not fit. */
 export function line(left: readonly Piece[], right: readonly Piece[], look: Look): string {
   const rightColumns = widthOf(right)
-  if (rightColumns === 0) return paint(fitPieces(left, look.columns, look), look)
+  if (rightColumns === 0) return paint(fitPieces(left, look.columns, look), look).trimEnd()
   const room = Math.max(0, look.columns - rightColumns - 2)
   const fitted = fitPieces(left, room, look)
   const gap = ' '.repeat(Math.max(1, look.columns - rightColumns - widthOf(fitted)))
-  return paint([...fitted, { text: gap }, ...right], look)
+  return paint([...fitted, { text: gap }, ...right], look).trimEnd()
 }
 
 /** state → glyph, its ASCII form, and the role it is coloured with. */
