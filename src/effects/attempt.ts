@@ -134,7 +134,8 @@ function finish(
 
 /** The outcome as it was understood takes the place of what the step wrote unmasked. */
 function writeAfter(files: Ground['context']['files'], directory: string, outcome: Reported, spoke: boolean): void {
-  if (spoke) rmSync(join(directory, OUTPUTS_FILE), { force: true })
+  // A step may have made a directory of either.
+  if (spoke) for (const name of [OUTPUTS_FILE, OUTCOME_FILE]) rmSync(join(directory, name), { force: true, recursive: true })
   if (!spoke && !outcome.failure && outcome.label === undefined) return
   const result = outcome.skipped ? 'skip' : outcome.failure ? 'failure' : outcome.partial ? 'partial' : 'success'
   const { skipped: _skipped, partial: _partial, ...rest } = outcome

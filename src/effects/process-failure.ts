@@ -65,7 +65,10 @@ function haltFailure(ran: Ran): FailureReport | undefined {
 
 const tail = ({ ending }: Ran): string => {
   const line = tellingLine(ending.stderr.tail, ending.stdout.tail)
-  return line === undefined ? '' : `: ${line}`
+  if (line === undefined) return ''
+  // Node gives children sockets, not pipes, and the kernel does not open a socket by its name.
+  const hint = /\/dev\/std(?:out|err).*No such device/.test(line) ? ' (write to &1 or &2 instead of /dev/stdout or /dev/stderr)' : ''
+  return `: ${line}${hint}`
 }
 
 const facts = ({ ending, executable, cwd }: Ran) => ({

@@ -35,6 +35,11 @@ describe('exit', () => {
     expect(piped.outcome.failure?.code).toBe('exit_nonzero')
   })
 
+  test('a redirection that cannot work here is explained', async () => {
+    const { outcome } = await workbench().run('echo oops > /dev/stderr')
+    expect(outcome.failure!.message).toContain('write to &1 or &2')
+  })
+
   test('a signal from elsewhere is a crash', async () => {
     const { outcome } = await workbench().run('kill -SEGV $$')
     expect(outcome.failure).toMatchObject({ code: 'signaled', details: { signal: 'SIGSEGV' } })
