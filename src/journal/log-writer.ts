@@ -1,0 +1,98 @@
+// Owns: one log stream of one attempt: masked, capped, with a tail in memory. Writes are synchronous, so a process that
+// writes faster than the disk is slowed down instead of filling memory. Must not: interpret what is in the log.
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { SpanwrightError } from '../core/error.ts'
+import { LIMITS } from '../core/limits.ts'
+import { FILE_MODE, makeDirectory } from './atomic-file.ts'
+import { ByteTail, lastText } from './byte-tail.ts'
+import type { MaskStream } from './mask-stream.ts'
+import type { Mask } from './masking.ts'
+import { unwritable } from './store-error.ts'
+
+export interface LogWriterOptions {
+  /** Created, with its directory, at the first byte. */
+  readonly path: string
+  readonly mask: Mask
+  /** Bytes of the file before the announcement that it was capped; default LIMITS.logBytes. */
+  readonly limitBytes?: number | undefined
+  /** Default LIMITS.tailBytes. */
+  readonly tailBytes?: number | undefined
+  /** Called once, when the cap is reached. */
+  readonly onCapped?: ((limitBytes: number) => void) | undefined
+  /** Called once, with store.unwritable; the file stays as it is, tail and count go on. */
+  readonly onFailed?: ((error: SpanwrightError) => void) | undefined
+}
+
+export class LogWriter {
+  readonly #options: LogWriterOptions
+  readonly #limit: number
+  readonly #tail: ByteTail
+  readonly #stream: MaskStream
+  #fd: number | undefined
+  #written = 0
+  #state: 'writing' | 'capped' | 'failed' | 'closed' = 'writing'
+  #received = 0
+
+  constructor(options: LogWriterOptions) {
+    this.#options = options
+    this.#limit = options.limitBytes ?? LIMITS.logBytes
+    this.#tail = new ByteTail(options.tailBytes ?? LIMITS.tailBytes)
+    this.#stream = options.mask.stream()
+  }
+
+  /** Bytes received, also those beyond the cap. */
+  get bytes(): number {
+    return this.#received
+  }
+
+  get capped(): boolean {
+    return this.#state === 'capped'
+  }
+
+  /** Takes bytes as they come. Never throws: a disk that is full is reported to `onFailed`. */
+  write(chunk: Uint8Array): void {
+    if (this.#state === 'closed') return
+    this.#received += chunk.length
+    this.#keep(this.#stream.write(chunk))
+  }
+
+  /** Writes what masking still held back and closes the file. May be called twice. */
+  close(): void {
+    if (this.#state === 'closed') return
+    this.#keep(this.#stream.end())
+    this.#state = 'closed'
+    if (this.#fd !== undefined) closeSync(this.#fd)
+    this.#fd = undefined
+  }
+
+  /** The last bytes, masked, as text; complete only after `close`. */
+  tail(maxBytes: number = this.#options.tailBytes ?? LIMITS.tailBytes): string {
+    return lastText(this.#tail.bytes(), maxBytes)
+  }
+
+  #keep(masked: Uint8Array): void {
+    this.#tail.push(masked)
+    if (this.#state !== 'writing' || masked.length === 0) return
+    const room = this.#limit - this.#written
+    try {
+      this.#append(masked.length > room ? masked.subarray(0, room) : masked)
+      if (masked.length <= room) return
+      this.#state = 'capped'
+      this.#append(Buffer.from(`\n[spanwright: this log is capped at ${this.#limit} bytes; what follows was not kept]\n`))
+      this.#options.onCapped?.(this.#limit)
+    } catch (error) {
+      this.#state = 'failed'
+      this.#options.onFailed?.(unwritable(`cannot write ${this.#options.path}`, error))
+    }
+  }
+
+  #append(bytes: Uint8Array): void {
+    if (this.#fd === undefined) {
+      makeDirectory(dirname(this.#options.path))
+      this.#fd = openSync(this.#options.path, 'a', FILE_MODE)
+    }
+    for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done)
+    this.#written += bytes.length
+  }
+}
