@@ -5,7 +5,7 @@ import { LIMITS } from '../core/limits.ts'
 import type { NodeKind } from '../core/pipeline.ts'
 import type { Diagnostic } from './diagnostic.ts'
 import { KIND_KEYS } from './schema-node.ts'
-import type { Path, Source } from './yaml-source.ts'
+import type { Path, Position, Source } from './yaml-source.ts'
 
 export type Raw = { readonly [key: string]: unknown }
 
@@ -61,8 +61,13 @@ export class Report {
     this.#add('warning', rule, path, message, fix)
   }
 
+  /** At a place inside a string. */
+  at(position: Position, problem: Pick<Diagnostic, 'rule' | 'severity' | 'message' | 'fix'>): void {
+    this.diagnostics.push({ file: this.source.file, ...position, ...problem })
+  }
+
   #add(severity: Diagnostic['severity'], rule: string, path: Path, message: string, fix?: string): void {
-    this.diagnostics.push({ file: this.source.file, ...this.source.locate(path), rule, severity, message, fix })
+    this.at(this.source.locate(path), { rule, severity, message, fix })
   }
 }
 

@@ -76,8 +76,9 @@ function checkAttemptKeys(node: OutlineNode, report: Report): void {
 function checkSecrets(node: OutlineNode, declared: readonly string[], report: Report): void {
   for (const [index, name] of asList(node.raw['secrets']).entries()) {
     if (typeof name !== 'string' || declared.includes(name)) continue
-    const message = `secret \`${name}\` is not declared${didYouMean(name, declared)}`
-    report.error('secret-undeclared', [...node.path, 'secrets', index], message, `add it to \`secrets\` at the top: [${[...declared, name].join(', ')}]`)
+    const meant = didYouMean(name, declared)
+    const fix = meant ? undefined : `add it to \`secrets\` at the top: [${[...declared, name].join(', ')}]`
+    report.error('secret-undeclared', [...node.path, 'secrets', index], `secret \`${name}\` is not declared${meant}`, fix)
   }
 }
 
@@ -158,7 +159,7 @@ function checkAs(name: unknown, path: readonly PropertyKey[], report: Report): v
   if (typeof name !== 'string') return
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || CEL_KEYWORDS.has(name)) {
     report.error('bad-id', path, `\`as: ${name}\` cannot be read in expressions`, 'use letters, digits and _, and no CEL keyword')
-  } else if ((EXPRESSION_VARIABLES as readonly string[]).includes(name) || isCelName(name)) {
+  } else if (name !== 'item' && ((EXPRESSION_VARIABLES as readonly string[]).includes(name) || isCelName(name))) {
     report.error('bad-id', path, `\`as: ${name}\` would hide what expressions already call \`${name}\``, 'choose another name')
   }
 }

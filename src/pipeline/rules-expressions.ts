@@ -1,0 +1,160 @@
+// Owns: the rules about expressions: that they compile, that what they name exists, that shells get values as data.
+import { CEL_KEYWORDS } from './cel.ts'
+import { didYouMean, type Diagnostic } from './diagnostic.ts'
+import { checkExpression, type ExpressionFacts } from './expressions.ts'
+import { sitesOf, type ExpressionSite } from './expression-sites.ts'
+import { asRaw, scopesOf, type Outline, type OutlineScope, type Report } from './outline.ts'
+import { EXPRESSION_VARIABLES } from './rules-node.ts'
+import type { Reference } from './cel.ts'
+
+const NODE_FIELDS = ['result', 'label', 'outputs', 'failure', 'visits', 'attempts']
+const RUN_FIELDS = ['id', 'name', 'key', 'labels', 'trace_id', 'execution']
+const OUTCOME_VARIABLES = ['result', 'label', 'failure']
+const BRANCH_VARIABLES = ['branch', 'item']
+const SHOWN_CHARS = 120
+
+/** Runs all rules about expressions. */
+export function checkExpressions(outline: Outline, report: Report): void {
+  const { expressions, shell, unclosed } = sitesOf(outline)
+  for (const path of unclosed) report.error('expression', path, '`${{` is not closed', 'close it with }}')
+  for (const { problem, path, text } of shell) {
+    const before = text.slice(0, problem.offset)
+    const position = report.source.locateText(path, '${{', before.split('${{').length - 1)
+    report.at(position, problem)
+  }
+  const rules = new ExpressionRules(outline, report)
+  for (const site of expressions) rules.check(site)
+}
+
+class ExpressionRules {
+  readonly #outline: Outline
+  readonly #report: Report
+  readonly #params: readonly string[]
+  constructor(outline: Outline, report: Report) {
+    this.#outline = outline
+    this.#report = report
+    this.#params = Object.keys(asRaw(outline.raw['params']))
+  }
+
+  check(site: ExpressionSite): void {
+    const facts = checkExpression(site.source)
+    if (this.#checkQuotedIds(site, facts)) return
+    if (facts.error) return this.#error(site, 'expression', `${shown(site.source)} does not compile: ${facts.error.message}`, undefined, facts.error.offset)
+    if (site.condition && facts.type !== 'bool' && facts.type !== 'dyn') {
+      this.#error(site, 'expression', `${shown(site.source)} must be true or false, it is of type ${facts.type}`)
+    }
+    for (const reference of facts.references) this.#checkReference(site, reference)
+  }
+
+  /** `nodes.my-node` is a subtraction in CEL; such ids are written `nodes["my-node"]`. True when that was reported as an error. */
+  #checkQuotedIds(site: ExpressionSite, facts: ExpressionFacts): boolean {
+    const visible = idsOutward(site.scope)
+    for (const match of site.source.matchAll(/\bnodes\.([A-Za-z_][\w-]*)/g)) {
+      const id = match[1]!
+      if (!visible.has(id) || !(id.includes('-') || CEL_KEYWORDS.has(id))) continue
+      const unknown = facts.references.some((ref) => ref.root === 'nodes' && ref.path[0] !== undefined && !visible.has(ref.path[0]))
+      const broken = facts.error !== undefined || unknown
+      const message = `\`nodes.${id}\` does not name node \`${id}\`: CEL reads ${id.includes('-') ? '`-` as minus' : 'a keyword'}`
+      this.#add(site, { rule: 'node-id-quoting', severity: broken ? 'error' : 'warning', message, fix: `write nodes["${id}"]` }, match.index)
+      return true
+    }
+    return false
+  }
+
+  #checkReference(site: ExpressionSite, reference: Reference): void {
+    const { root, path } = reference
+    if (root === 'nodes') return this.#checkNode(site, reference)
+    if (root === 'params') return this.#checkField(site, reference, this.#params, 'param')
+    if (root === 'run') return this.#checkField(site, reference, RUN_FIELDS, 'field of run')
+    if (root === 'env') return this.#checkEnv(site, path[0], reference.offset)
+    const visible = variablesOf(site)
+    if (visible.has(root)) return
+    const offset = reference.offset
+    if (OUTCOME_VARIABLES.includes(root)) {
+      const fix = `use nodes["${site.node?.id ?? '…'}"].${root} of a node that ran, or a \`when\` of its routes`
+      this.#error(site, 'expression-unknown', `\`${root}\` is known only after the node's outcome (routes, checks, hooks)`, fix, offset)
+    } else if (BRANCH_VARIABLES.includes(root)) {
+      this.#error(site, 'expression-unknown', `\`${root}\` is known only inside a fan-out`, undefined, offset)
+    } else if (idsOutward(site.scope).has(root)) {
+      this.#error(site, 'expression-unknown', `unknown variable \`${root}\`, did you mean \`nodes.${root}\`?`, undefined, offset)
+    } else if (this.#params.includes(root)) {
+      this.#error(site, 'expression-unknown', `unknown variable \`${root}\`, did you mean \`params.${root}\`?`, undefined, offset)
+    } else {
+      this.#error(site, 'expression-unknown', `unknown variable \`${root}\`${didYouMean(root, visible)}`, `there are ${[...visible].join(', ')}`, offset)
+    }
+  }
+
+  #checkNode(site: ExpressionSite, { path, offset }: Reference): void {
+    const [id, field] = path
+    if (id === undefined) return
+    const visible = idsOutward(site.scope)
+    if (!visible.has(id)) {
+      const inside = this.#fanoutAround(id)
+      const hint = inside ? ` here; it is inside \`${inside}\`: use nodes["${inside}"].outputs.branches` : didYouMean(id, visible)
+      return this.#error(site, 'expression-unknown', `there is no node \`${id}\`${hint}`, undefined, offset)
+    }
+    if (field !== undefined && !NODE_FIELDS.includes(field)) {
+      const fix = `nodes have ${NODE_FIELDS.join(', ')}`
+      this.#error(site, 'expression-unknown', `\`nodes.${id}.${field}\` does not exist${didYouMean(field, NODE_FIELDS)}`, fix, offset)
+    }
+  }
+
+  #checkField(site: ExpressionSite, { path, offset }: Reference, known: readonly string[], noun: string): void {
+    const name = path[0]
+    if (name === undefined || known.includes(name)) return
+    const fix = known.length === 0 ? `declare it under \`params\` at the top` : `there are ${known.join(', ')}`
+    this.#error(site, 'expression-unknown', `unknown ${noun} \`${name}\`${didYouMean(name, known)}`, fix, offset)
+  }
+
+  /** Only a warning: a parent pipeline may declare it. */
+  #checkEnv(site: ExpressionSite, name: string | undefined, offset: number): void {
+    const declared = [asRaw(asRaw(this.#outline.raw['defaults'])['env']), asRaw(site.node?.raw['env'])].flatMap((env) => Object.keys(env))
+    if (name === undefined || declared.includes(name)) return
+    const message = `\`env.${name}\` is not declared in \`env\`${didYouMean(name, declared)}`
+    const fix = 'expressions see declared env only; in a shell write $NAME for the others'
+    this.#add(site, { rule: 'expression-unknown', severity: 'warning', message, fix }, offset)
+  }
+
+  #fanoutAround(id: string): string | undefined {
+    for (const scope of scopesOf(this.#outline.root)) if (scope.parent && scope.byId.has(id)) return scope.parent.id
+    return undefined
+  }
+
+  #error(site: ExpressionSite, rule: string, message: string, fix?: string, offset = 0): void {
+    this.#add(site, { rule, severity: 'error', message, fix }, offset)
+  }
+
+  #add(site: ExpressionSite, problem: Pick<Diagnostic, 'rule' | 'severity' | 'message' | 'fix'>, offset: number): void {
+    const { line, column } = this.#report.source.locateText(site.path, site.source, site.nth)
+    const onLine = site.source.slice(0, offset)
+    const known = line > 1 || column > 1
+    this.#report.at({ line, column: known && !onLine.includes('\n') ? column + onLine.length : column }, problem)
+  }
+}
+
+function variablesOf({ scope, outcome, extra }: ExpressionSite): Set<string> {
+  const names = new Set<string>(EXPRESSION_VARIABLES.filter((name) => !OUTCOME_VARIABLES.includes(name) && !BRANCH_VARIABLES.includes(name)))
+  for (const name of extra) names.add(name)
+  if (outcome) for (const name of OUTCOME_VARIABLES) names.add(name)
+  for (let at = scope.parent; at; at = at.scope.parent) {
+    for (const name of BRANCH_VARIABLES) names.add(name)
+    const as = asRaw(at.raw['fanout'])['as']
+    if (typeof as === 'string') names.add(as)
+  }
+  return names
+}
+
+const outward = new WeakMap<OutlineScope, ReadonlySet<string>>()
+
+/** Ids of the nodes that expressions of a scope can name: its own and those around it. */
+function idsOutward(scope: OutlineScope): ReadonlySet<string> {
+  const known = outward.get(scope)
+  if (known) return known
+  const around = scope.parent ? idsOutward(scope.parent.scope) : []
+  const ids = new Set([...scope.byId.keys(), ...around])
+  ids.delete('')
+  outward.set(scope, ids)
+  return ids
+}
+
+const shown = (source: string): string => `\`${source.length > SHOWN_CHARS ? `${source.slice(0, SHOWN_CHARS)}…` : source}\``
