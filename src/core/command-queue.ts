@@ -36,6 +36,16 @@ export function dropTimers(state: RunState, node: NodeState): void {
   for (const id of [timerId.retry(node), timerId.wait(node), timerId.timeout(node), timerId.gate(node)]) dropCommand(state, id)
 }
 
+/** The time of a visit without attempts. */
+export function setTimeoutTimer(state: RunState, node: NodeState): void {
+  if (node.dueAt !== undefined) addCommand(state, { kind: 'timer', id: timerId.timeout(node), due: node.dueAt })
+}
+
+export function askGate(state: RunState, node: NodeState): void {
+  addCommand(state, { kind: 'gate', id: `ask:${timerId.gate(node)}`, node: node.path, question: node.gate!.question, choices: node.gate!.choices })
+  if (node.dueAt !== undefined) addCommand(state, { kind: 'timer', id: timerId.gate(node), due: node.dueAt })
+}
+
 /** Where something runs: for a node, or (without one) for the run's own hooks. */
 export function placeOf(state: RunState, scope: Scope, node: NodeState | undefined, spanId: string): Place {
   const env: { readonly [name: string]: string }[] = []

@@ -3,10 +3,11 @@
 // Must not: hold anything that can be computed from earlier events, except what readers would need the whole state for.
 import { z } from 'zod'
 import { failureSchema, RESULTS } from './failure.ts'
+import type { Json, JsonObject } from './json.ts'
 import { costSchema, processSchema, usageSchema } from './outcome.ts'
 
-const json = z.json()
-const values = z.record(z.string(), json)
+const json = z.json() as unknown as z.ZodType<Json>
+const values = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>
 const result = z.enum(RESULTS)
 const branch = z.looseObject({ key: z.string(), index: z.number() })
 const span = { span_id: z.string(), parent_span_id: z.string().optional() }
@@ -120,11 +121,12 @@ export const eventSchema = z.discriminatedUnion('type', [
   event('fanout.expanded', {
     ...visit, offset: z.number(), total: z.number(),
     branches: z.array(z.looseObject({ key: z.string(), item: json.optional() })),
+    /** The list could not be made: the visit is settled with this reason. */
+    failure: failureSchema.optional(),
   }),
   event('branch.started', { ...visit, branch, ...span, continues: z.string().optional() }),
   event('branch.finished', {
-    ...visit, branch, result, failure: failureSchema.optional(), outputs: z.record(z.string(), values).optional(),
-    children: childrenSchema, rollup: rollupSchema, canceled_run: z.boolean().optional(), span_id: z.string(),
+    ...visit, branch, result, failure: failureSchema.optional(), children: childrenSchema, rollup: rollupSchema, canceled_run: z.boolean().optional(), span_id: z.string(),
   }),
 
   // -- attempts

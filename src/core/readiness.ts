@@ -21,7 +21,6 @@ export function wake(state: RunState, node: NodeState): void {
 /** While the run or the scope is ending only clean-up nodes start. */
 export function mayStart(state: RunState, node: NodeState): boolean {
   const cleanup = node.def.when?.calls.some((call) => call === 'always' || call === 'canceled') ?? false
-  if (state.aborted) return false
   if (state.cancel) return cleanup && !state.cancel.force && !state.cancel.expired
   const halt = node.scope.halt
   if (!halt) return true
@@ -89,6 +88,7 @@ export function forget(state: RunState, node: NodeState): void {
     route: undefined, canceledRun: false, failed: undefined, canceled: false, stop: undefined, settled: undefined,
     inputs: {}, attempt: undefined, hooks: undefined, inner: undefined, fanout: undefined, checkIndex: 0, checkOpen: false,
     checkFailure: undefined, dueAt: undefined, cleanup: false, resuming: false, broken: undefined, counted: false,
+    gate: undefined, gateExpired: false, began: false,
   } satisfies Partial<NodeState>)
 }
 
@@ -109,4 +109,12 @@ export function resetDownstream(state: RunState, node: NodeState): void {
     const other = node.scope.nodes.get(id)!
     if (other.phase !== 'idle') reset(state, other)
   }
+}
+
+/** Nothing downstream of the node is under way. */
+export function isQuiet(scope: Scope, target: NodeState): boolean {
+  return scope.graph.downstream(target.def.id).every((id) => {
+    const { phase } = scope.nodes.get(id)!
+    return phase === 'idle' || phase === 'done'
+  })
 }

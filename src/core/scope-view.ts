@@ -18,7 +18,7 @@ export interface OutcomeView {
  * @param extra more names, e.g. `item` of a branch that is being made
  */
 export function expressionScope(
-  state: RunState, scope: Scope, node: NodeState | undefined, { outcome, extra }: { outcome?: OutcomeView | undefined; extra?: JsonObject } = {},
+  state: RunState, scope: Scope, node: NodeState | undefined, { outcome, extra }: { outcome?: OutcomeView | undefined; extra?: JsonObject | undefined } = {},
 ): ExpressionScope {
   return {
     variables: variablesOf(state, scope, node, outcome, extra),
@@ -91,7 +91,7 @@ function viewOf(node: NodeState): NodeView {
     outputs: done ? outputsOf(node) : {},
     failure: done ? node.failure ?? null : null,
     visits: node.visits,
-    attempts: node.rollup.attempts,
+    attempts: node.attemptsTotal,
   }
 }
 

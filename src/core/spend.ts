@@ -94,7 +94,7 @@ export function usedOf(budget: BudgetState, kind: BudgetKind, now: number): numb
 export const limitOf = (budget: BudgetState, kind: BudgetKind): number | undefined =>
   kind === 'time' ? budget.limits.time_ms : budget.limits[kind]
 
-/** What has to be said about a budget: warned at 80 %, exceeded at 100 % (attempts: when the last one is used). */
+/** What has to be said about a budget: warned at 80 %, exceeded at 100 % (attempts: not before one more is wanted). */
 export function dueNotices(budget: BudgetState, now: number): { kind: BudgetKind; notice: 'warned' | 'exceeded'; used: number; limit: number }[] {
   const due: { kind: BudgetKind; notice: 'warned' | 'exceeded'; used: number; limit: number }[] = []
   for (const kind of BUDGET_KINDS) {
@@ -102,7 +102,7 @@ export function dueNotices(budget: BudgetState, now: number): { kind: BudgetKind
     if (limit === undefined) continue
     const used = usedOf(budget, kind, now)
     if (used >= limit * 0.8 && !budget.warned.has(kind)) due.push({ kind, notice: 'warned', used, limit })
-    if (used >= limit && !budget.exceeded.has(kind)) due.push({ kind, notice: 'exceeded', used, limit })
+    if (used >= limit && kind !== 'attempts' && !budget.exceeded.has(kind)) due.push({ kind, notice: 'exceeded', used, limit })
   }
   return due
 }

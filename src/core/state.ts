@@ -19,6 +19,8 @@ export interface RunState {
   key: string | undefined
   labels: { readonly [name: string]: string }
   params: JsonObject
+  only: string | undefined
+  from: string | undefined
   traceId: string
   inbound: InboundContext | undefined
   execution: number
@@ -41,8 +43,6 @@ export interface RunState {
   readonly attempts: Map<string, NodeState>
   readonly gates: Map<string, NodeState>
   cancel: Cancel | undefined
-  /** Set by an abort: everything ends with this reason. */
-  aborted: Failure | undefined
   readonly signatures: Map<string, Map<string, number>>
   readonly budgets: Set<BudgetState>
   hookFailures: HookFailure[]
@@ -126,6 +126,8 @@ export interface NodeState {
   /** Has a result that releases its dependents. */
   released: boolean
   visits: number
+  /** The open or latest visit got as far as its kind's work. */
+  began: boolean
   /** Entries that count towards max_visits (a manual retry with --reset-count starts again). */
   visitsCounted: number
   via: EventOf<'node.started'>['via']
@@ -154,6 +156,9 @@ export interface NodeState {
   settled: Settled | undefined
   inputs: JsonObject
   attempt: AttemptState | undefined
+  /** Over all visits. */
+  attemptsTotal: number
+  retriesTotal: number
   attemptsInVisit: number
   retriesInVisit: number
   /** Retries that earlier visits used and a manual retry did not reset. */
@@ -176,6 +181,8 @@ export interface NodeState {
   checkFailure: Failure | undefined
   dueAt: number | undefined
   mode: 'clean' | 'continue' | undefined
+  gate: { readonly question: string; readonly choices: readonly string[]; readonly reject: readonly string[]; readonly default: string | undefined } | undefined
+  gateExpired: boolean
   rollup: Rollup
   budget: BudgetState | undefined
 }
@@ -202,6 +209,7 @@ export interface AttemptState {
   failure: Failure | undefined
   settled: Settled | undefined
   next: string | undefined
+  notes: string | undefined
   spent: Spent
   lost: boolean
 }
@@ -237,7 +245,8 @@ export interface FanoutState {
   firstFailure: Failure | undefined
   worst: Result | undefined
   /** Set when the join can be judged before all branches ended. */
-  decided: 'satisfied' | 'unreachable' | 'fail_fast' | undefined
+  decided: 'satisfied' | 'unreachable' | 'fail_fast' | 'blocked' | undefined
+  blocked: Failure | undefined
   /** Spans of the branches for join links (the first ones), and how many branches have spans. */
   readonly spans: string[]
   spanCount: number
@@ -251,6 +260,8 @@ export interface BranchResult {
   readonly failure: Failure | undefined
   readonly outputs: { readonly [node: string]: JsonObject }
   readonly rollup: Rollup
+  readonly retried: boolean
+  readonly canceledRun: boolean
   scope: Scope | undefined
 }
 
@@ -278,10 +289,10 @@ export const emptyRollup = (): Rollup => ({
 /** A run before its first event. */
 export function newRun(pipeline: Pipeline, expressions: Expressions): RunState {
   const state: RunState = {
-    pipeline, expressions, phase: 'new', runId: '', key: undefined, labels: {}, params: {}, traceId: '', inbound: undefined,
+    pipeline, expressions, phase: 'new', runId: '', key: undefined, labels: {}, params: {}, only: undefined, from: undefined, traceId: '', inbound: undefined,
     execution: 0, startedAt: 0, lastAt: 0, root: undefined as unknown as Scope, agenda: new Set(), queue: new Set(),
     spawning: new Set(), slots: { limit: pipeline.max_parallel, used: 0 }, commands: new Map(), dirty: new Set(),
-    scopes: new Map(), attempts: new Map(), gates: new Map(), cancel: undefined, aborted: undefined, signatures: new Map(), budgets: new Set(),
+    scopes: new Map(), attempts: new Map(), gates: new Map(), cancel: undefined, signatures: new Map(), budgets: new Set(),
     hookFailures: [], branches: 0, nodesFinished: 0, concluded: undefined, hooks: undefined, spanId: '', firstSpanId: '',
     executionStartedAt: 0, result: undefined, failure: undefined, resumable: false,
   }
@@ -313,13 +324,13 @@ export function newScope(init: {
 function newNode(def: Node, scope: Scope): NodeState {
   return {
     def, scope, path: nodePath(scope.prefix, def.id), phase: 'idle', step: 'entering', unmet: def.needs.length, released: false,
-    visits: 0, visitsCounted: 0, via: 'needs', cleanup: false, resuming: false, enterVia: undefined, result: undefined, label: undefined, outputs: undefined,
+    visits: 0, began: false, visitsCounted: 0, via: 'needs', cleanup: false, resuming: false, enterVia: undefined, result: undefined, label: undefined, outputs: undefined,
     failure: undefined, partial: false, tolerated: false, route: undefined, canceledRun: false, failed: undefined,
     canceled: false, startedAt: 0, finishedAt: 0, spanId: '', stop: undefined, settled: undefined, inputs: {},
-    attempt: undefined, attemptsInVisit: 0, retriesInVisit: 0, retriesCarried: 0, lostInVisit: 0, lostInARow: 0,
+    attempt: undefined, attemptsTotal: 0, retriesTotal: 0, attemptsInVisit: 0, retriesInVisit: 0, retriesCarried: 0, lostInVisit: 0, lostInARow: 0,
     limitWaits: 0, limitWaitMs: 0, notBefore: 0, delayMs: undefined, prior: [], counted: false, broken: undefined,
     hooks: undefined, inner: undefined, fanout: undefined, checkIndex: 0, checkOpen: false, checkFailure: undefined,
-    dueAt: undefined, mode: undefined, rollup: emptyRollup(),
+    dueAt: undefined, mode: undefined, gate: undefined, gateExpired: false, rollup: emptyRollup(),
     budget: undefined,
   }
 }

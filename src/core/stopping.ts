@@ -3,6 +3,7 @@
 import { addCommand, dropCommand, dropTimers, stopCommand, timerId } from './command-queue.ts'
 import type { Stop } from './commands.ts'
 import type { Failure } from './failure.ts'
+import { failure } from './failures.ts'
 import { mayStart } from './readiness.ts'
 import { dequeue } from './slots.ts'
 import type { Halt, NodeState, RunState, Scope } from './state.ts'
@@ -24,7 +25,10 @@ export function stopNode(state: RunState, node: NodeState, stop: Stop, halt: Hal
     case 'queued':
       dequeue(state, node)
       return settleLater(state, node)
-    case 'backoff': case 'gate': case 'wait': case 'suspended':
+    case 'backoff':
+      if (node.hooks?.open) return settleAfterHook(state, node)
+      return settleLater(state, node)
+    case 'gate': case 'wait': case 'suspended':
       return settleLater(state, node)
     case 'branches': case 'scope':
       return stopInner(state, node, halt)
@@ -41,8 +45,19 @@ function stopOwnCommands(state: RunState, node: NodeState): void {
   }
 }
 
+/** An on_retry hook runs: it ends first. */
+function settleAfterHook(state: RunState, node: NodeState): void {
+  dropTimers(state, node)
+  node.step = 'concluding'
+  node.settled = { failure: failure(node.stop!.code, 'scheduler', node.stop!.message, { causes: [node.attempt?.failure] }) }
+  for (const command of [...state.commands.values()]) {
+    if (command.kind === 'hook' && command.place.node === node.path) stopCommand(state, command.id, node.stop!)
+  }
+}
+
 function settleLater(state: RunState, node: NodeState): void {
   dropTimers(state, node)
+  node.settled ??= { failure: failure(node.stop!.code, 'scheduler', node.stop!.message, { causes: [node.attempt?.failure] }) }
   dropCommand(state, `ask:${timerId.gate(node)}`)
   state.gates.delete(node.path)
   node.step = 'concluding'
@@ -61,7 +76,7 @@ function stopInner(state: RunState, node: NodeState, halt: Halt): void {
 /** Nothing new starts in the scope (but what the halt lets through), and what runs is ended. */
 export function haltScope(state: RunState, scope: Scope, halt: Halt): void {
   if (scope.phase !== 'open') return
-  if (!scope.halt || halt.reason === 'canceled_run' || halt.reason === 'stopped') scope.halt = halt
+  if (!scope.halt || halt.reason === 'stopped') scope.halt = halt
   const spared = halt.reason === 'fail_fast' && halt.by ? new Set(scope.graph.downstream(halt.by.def.id)) : undefined
   for (const node of scope.nodes.values()) {
     if (spared?.has(node.def.id) || node === halt.by) continue

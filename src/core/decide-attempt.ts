@@ -1,0 +1,203 @@
+// Owns: decisions about attempts: start, what effects report about them, checks, whether there is another one.
+import { commandExpressions, environmentExpressions, evaluateAll, type Site } from './evaluation.ts'
+import type { Event, EventOf } from './events.ts'
+import { isRetryable, resultOf, type Failure } from './failure.ts'
+import { completeFailure, failure } from './failures.ts'
+import { attemptId, spanIdOf, visitId } from './ids.ts'
+import type { InputOf, Refusal } from './inputs.ts'
+import { LIMITS } from './limits.ts'
+import type { Outcome } from './outcome.ts'
+import { checkId } from './command-queue.ts'
+import { retryDelay } from './policy.ts'
+import { blockingBudget, budgetsOf, limitOf } from './spend.ts'
+import type { BudgetState, NodeState, RunState } from './state.ts'
+import { toTimestamp } from './time.ts'
+
+const stale = (id: string): Refusal => ({ refused: 'stale', message: `${id} has ended` })
+
+/** The next attempt of a visit that has a slot. */
+export function decideStart(state: RunState, node: NodeState): Event[] {
+  const used = usedUpAttempts(state, node)
+  if (used) return [exceeded(used)]
+  const number = node.attemptsInVisit + 1
+  const id = attemptId(node.path, node.visits, number)
+  const site: Site = { scope: node.scope, node, what: `node ${node.path}` }
+  const evaluated = evaluateAll(state, site, environmentExpressions(node.scope, node, new Set(node.def.expressions)))
+  const spanId = spanIdOf(state.runId, state.execution, `attempt ${id}`)
+  const before = node.prior.at(-1)
+  const base = { node: node.path, visit: node.visits, attempt: number, attempt_id: id }
+  const started: EventOf<'attempt.started'> = {
+    type: 'attempt.started', ...base, kind: node.def.kind, max: maxAttempts(node), span_id: spanId, parent_span_id: node.spanId,
+    ...(node.def.kind === 'agent' && { agent_span_id: spanIdOf(state.runId, state.execution, `agent ${id}`) }),
+    inputs: evaluated.value ?? {}, ...(number > 1 && node.delayMs !== undefined && { delay_ms: node.delayMs }), ...(before && { retry_of: before.span_id }),
+  }
+  if (!evaluated.failure) return [started]
+  const reason = { ...evaluated.failure, attempt_id: id }
+  return [started, { type: 'attempt.finished', ...base, result: resultOf(reason.code), failure: reason, duration_ms: 0, span_id: spanId }]
+}
+
+/** Lost attempts use no retry budget: the bound grows with them. */
+const maxAttempts = (node: NodeState): number => Math.max(1, node.def.retry.max_attempts - node.retriesCarried) + node.lostInVisit
+
+function usedUpAttempts(state: RunState, node: NodeState): BudgetState | undefined {
+  for (const budget of budgetsOf(state, node)) {
+    if (budget.limits.attempts !== undefined && budget.attempts >= budget.limits.attempts && !budget.exceeded.has('attempts')) return budget
+  }
+  return undefined
+}
+
+function exceeded(budget: BudgetState): Event {
+  const limit = limitOf(budget, 'attempts')!
+  const where = budget.scopePath === '' ? 'the run' : budget.scopePath
+  return {
+    type: 'budget.exceeded', scope: budget.scopePath, budget: 'attempts', used: budget.attempts, limit, mode: budget.limits.mode,
+    failure: failure('budget_exhausted', 'scheduler', `The budget of ${where} is used up: ${budget.attempts} of ${limit} attempts`),
+  }
+}
+
+// -- reports of effects
+
+export function decideOutcome(state: RunState, input: InputOf<'attempt.outcome'>): Event[] | Refusal {
+  const node = state.attempts.get(input.attempt_id)
+  if (!node?.attempt?.open || node.attempt.acted) return stale(input.attempt_id)
+  const { outcome } = input
+  const report = outcome.failure ?? invalidReport(node, outcome)
+  const reason = report && completeFailure(report, input.attempt_id)
+  const base = identity(node)
+  const said = {
+    ...(outcome.label !== undefined && { label: outcome.label }), ...(outcome.outputs && fits(outcome) && { outputs: outcome.outputs }),
+    ...(outcome.partial && { partial: true }), ...(outcome.next !== undefined && { next: outcome.next }),
+    ...(outcome.notes !== undefined && { notes: outcome.notes.slice(0, LIMITS.failureTailBytes) }),
+    ...(outcome.usage && { usage: outcome.usage }), ...(outcome.cost && { cost: outcome.cost }), ...(outcome.process && { process: outcome.process }),
+    duration_ms: outcome.duration_ms,
+  }
+  if (!reason && !outcome.skipped && node.def.checks.length > 0 && !node.stop) return [{ type: 'attempt.acted', ...base, ...said }]
+  const result = reason ? resultOf(reason.code) : outcome.skipped ? 'skip' : 'success'
+  return [{ type: 'attempt.finished', ...base, result, ...(reason && { failure: reason }), ...said, span_id: node.attempt.spanId }]
+}
+
+const identity = (node: NodeState): { node: string; visit: number; attempt: number; attempt_id: string } => ({
+  node: node.path, visit: node.visits, attempt: node.attempt!.number, attempt_id: node.attempt!.id,
+})
+
+const fits = (outcome: Outcome): boolean => JSON.stringify(outcome.outputs).length <= LIMITS.entryBytes - 32 * 1024
+
+/** Reports that break the node's own contract. */
+function invalidReport(node: NodeState, outcome: Outcome): Outcome['failure'] {
+  const { decision, routes } = node.def
+  const source = node.def.kind === 'agent' ? 'agent' : 'command'
+  if (outcome.skipped) return undefined
+  if (decision && (outcome.label === undefined || !decision.includes(outcome.label))) {
+    const got = outcome.label === undefined ? 'no label' : `the label \`${outcome.label}\``
+    return { code: 'invalid_output', source, message: `${node.path} has to end with one of the labels ${decision.join(', ')}; it gave ${got}` }
+  }
+  if (outcome.next !== undefined && !routes.some((route) => route.to === outcome.next)) {
+    const known = routes.map((route) => route.to).join(', ') || 'none'
+    return { code: 'invalid_output', source, message: `${node.path} reported next \`${outcome.next}\`, which no route of it leads to (routes: ${known})` }
+  }
+  if (outcome.outputs && !fits(outcome)) {
+    return { code: 'invalid_output', source, message: `The outputs of ${node.path} are too large to record (limit about ${(LIMITS.entryBytes - 32 * 1024) / 1024} KiB); write them to a file and report its path` }
+  }
+  return undefined
+}
+
+/** What an effect saw; nothing of an attempt is recorded after its end. */
+export function decideObserved(state: RunState, input: InputOf<'attempt.observed'>): Event[] | Refusal {
+  const node = state.attempts.get(input.attempt_id)
+  // Processes that outlived an attempt may be ended (and said so) after it.
+  if (!node?.attempt?.open && input.event.type !== 'processes.ended' && input.event.type !== 'warning.raised') return stale(input.attempt_id)
+  return state.phase === 'running' ? [input.event] : stale(input.attempt_id)
+}
+
+export function decideUsage(state: RunState, input: InputOf<'attempt.usage'>): Event[] | Refusal {
+  const node = state.attempts.get(input.attempt_id)
+  if (!node?.attempt?.open) return stale(input.attempt_id)
+  return [{ type: 'attempt.progressed', ...identity(node), usage: input.usage, ...(input.cost && { cost: input.cost }) }]
+}
+
+/** Waiting for a limit is not a retry: bounded in number and length; past that the effect has to end as rate_limited. */
+export function decideWaiting(state: RunState, input: InputOf<'attempt.waiting'>): Event[] | Refusal {
+  const node = state.attempts.get(input.attempt_id)
+  if (!node?.attempt?.open || node.attempt.waiting || node.attempt.acted) return stale(input.attempt_id)
+  const length = Math.max(0, input.resumes_at - input.now)
+  if (node.limitWaits >= LIMITS.limitWaits || node.limitWaitMs + length > LIMITS.limitWaitMs) {
+    return { refused: 'invalid', message: `${node.path} may wait for a limit ${LIMITS.limitWaits} times and ${LIMITS.limitWaitMs / 3_600_000} h in all` }
+  }
+  return [{
+    type: 'attempt.waiting', ...identity(node), due_at: toTimestamp(input.resumes_at), wait: node.limitWaits + 1,
+    failure: completeFailure(input.failure, input.attempt_id),
+  }]
+}
+
+// -- checks
+
+/** The next check in order of level, or the end of the attempt. For a fan-out: the next check, or nothing. */
+export function decideChecks(state: RunState, node: NodeState): Event[] {
+  const order = node.def.checks
+  const attempt = node.attempt?.open ? node.attempt : undefined
+  if (node.checkFailure || node.checkIndex >= order.length || node.stop) return attempt ? [endOfChecks(node)] : []
+  const check = order[node.checkIndex]!
+  const owner = attempt?.id ?? visitId(node.path, node.visits)
+  const site: Site = { scope: node.scope, node, what: `check ${check.name} of node ${node.path}`, outcome: { result: 'success', label: attempt?.acted?.label, failure: undefined } }
+  const evaluated = evaluateAll(state, site, commandExpressions(check.run, node.scope, node))
+  const base = {
+    node: node.path, visit: node.visits, ...(attempt && { attempt_id: attempt.id }), name: check.name, index: node.checkIndex, level: check.level, required: check.required,
+  }
+  const spanId = spanIdOf(state.runId, state.execution, `check ${checkId(owner, node.checkIndex)}`)
+  const started: Event = { type: 'check.started', ...base, inputs: evaluated.value ?? {}, span_id: spanId, parent_span_id: attempt?.spanId ?? node.spanId }
+  if (!evaluated.failure) return [started]
+  return [started, { type: 'check.finished', ...base, passed: false, failure: checkFailed(check.name, evaluated.failure, attempt?.id), duration_ms: 0, span_id: spanId }]
+}
+
+function endOfChecks(node: NodeState): Event {
+  const attempt = node.attempt!
+  const acted = attempt.acted!
+  const reason = node.checkFailure ?? (node.stop && failure(node.stop.code, 'scheduler', node.stop.message, { attemptId: attempt.id }))
+  return {
+    type: 'attempt.finished', ...identity(node), result: reason ? resultOf(reason.code) : 'success', ...(reason && { failure: reason }),
+    ...(acted.label !== undefined && { label: acted.label }), ...(acted.outputs && { outputs: acted.outputs }), ...(acted.partial && { partial: true }),
+    ...(acted.next !== undefined && { next: acted.next }), ...(acted.notes !== undefined && { notes: acted.notes }),
+    ...(acted.usage && { usage: acted.usage }), ...(acted.cost && { cost: acted.cost }), ...(acted.process && { process: acted.process }),
+    duration_ms: acted.duration_ms, span_id: attempt.spanId,
+  }
+}
+
+const checkFailed = (name: string, cause: Failure, id: string | undefined): Failure =>
+  failure('check_failed', 'check', `Check ${name} failed: ${cause.message}`, { causes: [cause], ...(id !== undefined && { attemptId: id }) })
+
+export function decideCheckOutcome(state: RunState, input: InputOf<'check.outcome'>): Event[] | Refusal {
+  const command = state.commands.get(input.id)
+  if (command?.kind !== 'check') return stale(input.id)
+  const index = Number(input.id.slice(input.id.lastIndexOf(':') + 1))
+  const owner = command.attempt_id === undefined ? undefined : state.attempts.get(command.attempt_id)
+  const check = (owner ?? nodeOfCheck(state, command.place.node))?.def.checks[index]
+  if (!check) return stale(input.id)
+  const cause = input.failure && completeFailure(input.failure)
+  return [{
+    type: 'check.finished', node: command.place.node, visit: command.place.visit, ...(command.attempt_id !== undefined && { attempt_id: command.attempt_id }),
+    name: check.name, index, level: check.level, required: check.required, passed: !cause,
+    ...(cause && { failure: checkFailed(check.name, cause, command.attempt_id) }), ...(input.process && { process: input.process }),
+    duration_ms: input.duration_ms, span_id: command.place.span_id,
+  }]
+}
+
+const nodeOfCheck = (state: RunState, path: string): NodeState | undefined => {
+  const slash = path.lastIndexOf('/') + 1
+  return state.scopes.get(path.slice(0, slash))?.nodes.get(path.slice(slash))
+}
+
+// -- another attempt?
+
+export function decideRetryOf(state: RunState, node: NodeState, now: number): Event | undefined {
+  const { attempt } = node
+  if (node.step !== 'concluding' || !attempt?.failure || attempt.lost || node.settled || node.stop || state.cancel) return undefined
+  const { retry } = node.def
+  if (!isRetryable(attempt.failure.code, retry.on) || blockingBudget(state, node)) return undefined
+  const used = node.retriesInVisit + node.retriesCarried
+  if (used + 1 >= retry.max_attempts || node.attemptsInVisit >= LIMITS.attempts) return undefined
+  const delay = retryDelay(retry, used + 1, state.runId, attempt.id)
+  return {
+    type: 'retry.scheduled', ...identity(node), next_attempt: attempt.number + 1, max: maxAttempts(node), delay_ms: delay,
+    due_at: toTimestamp(now + delay), failure: attempt.failure,
+  }
+}

@@ -1,0 +1,83 @@
+// Owns: the end of scopes (run, branch, child), and what has to be said about budgets.
+import { conclude, skipped } from './decide-node.ts'
+import { decideHook } from './decide-hooks.ts'
+import type { Event } from './events.ts'
+import { originalCause } from './failure.ts'
+import { failure } from './failures.ts'
+import { spanIdOf } from './ids.ts'
+import { scopeChildren, scopeOutcome } from './scope-outcome.ts'
+import { copyRollup, dueNotices, type BudgetKind } from './spend.ts'
+import { formatDuration } from './duration.ts'
+import type { BudgetState, NodeState, RunState, Scope } from './state.ts'
+
+export function decideScope(state: RunState, scope: Scope, now: number): Event[] {
+  if (scope.resuming) return [continuedBranch(state, scope)]
+  const skips = unreached(state, scope)
+  if (skips.length > 0) return skips
+  switch (scope.kind) {
+    case 'branch': return [finishedBranch(state, scope)]
+    case 'child': return conclude(state, scope.owner!, now)
+    case 'run': return state.concluded ? decideHook(state, undefined, state.concluded.result, { failure: state.concluded.failure }) : [concluded(state, scope)]
+  }
+}
+
+function continuedBranch(state: RunState, scope: Scope): Event {
+  const { key, index } = scope.branch!
+  return {
+    type: 'branch.started', node: scope.owner!.path, visit: scope.owner!.visits, branch: { key, index },
+    span_id: spanIdOf(state.runId, state.execution, `branch ${scope.prefix}`), parent_span_id: scope.owner!.spanId, continues: scope.spanId,
+  }
+}
+
+/** What can no longer start is skipped, from the front: a skip may let a node that calls always() start after all. */
+function unreached(state: RunState, scope: Scope): Event[] {
+  if (state.cancel) return []
+  const idle = [...scope.nodes.values()].filter((node) => node.phase === 'idle')
+  const front = scope.halt ? idle : idle.filter((node) => !node.def.needs.some((id) => scope.nodes.get(id)!.phase === 'idle'))
+  return front.map((node) => skipped(state, node, failure('not_reached', 'scheduler', whyNotReached(scope, node))))
+}
+
+function whyNotReached(scope: Scope, node: NodeState): string {
+  if (scope.halt) return `Not reached: ${scope.halt.failure.message}`
+  return node.def.routed ? 'Not reached: no route led here' : 'Not reached: a node it needs took a route and did not come back'
+}
+
+function finishedBranch(state: RunState, scope: Scope): Event {
+  const { key, index } = scope.branch!
+  const outcome = scopeOutcome(state, scope)
+  const canceled = (state.cancel !== undefined && outcome.result === 'cancellation') || (outcome.failure && originalCause(outcome.failure).code === 'budget_exhausted')
+  return {
+    type: 'branch.finished', node: scope.owner!.path, visit: scope.owner!.visits, branch: { key, index }, result: outcome.result,
+    ...(outcome.failure && { failure: outcome.failure }), children: scopeChildren(scope), rollup: copyRollup(scope.rollup),
+    ...(canceled && { canceled_run: true }), span_id: scope.spanId,
+  }
+}
+
+function concluded(state: RunState, scope: Scope): Event {
+  const { result, failure: reason } = scopeOutcome(state, scope)
+  return { type: 'run.concluded', result, ...(reason && { failure: reason }) }
+}
+
+// -- budgets
+
+export function decideBudget(budget: BudgetState, now: number): Event[] {
+  const [due] = dueNotices(budget, now)
+  if (!due) return []
+  const { kind, used, limit } = due
+  const base = { scope: budget.scopePath, budget: kind, used, limit }
+  if (due.notice === 'warned') return [{ type: 'budget.warned', ...base }]
+  const where = budget.scopePath === '' ? 'the run' : budget.scopePath
+  const message = `The budget of ${where} is used up: ${amount(kind, used)} of ${amount(kind, limit)}`
+  return [{ type: 'budget.exceeded', ...base, mode: budget.limits.mode, failure: failure('budget_exhausted', 'scheduler', message) }]
+}
+
+function amount(kind: BudgetKind, value: number): string {
+  switch (kind) {
+    case 'usd': return `$${value.toFixed(2)}`
+    case 'time': return formatDuration(value)
+    case 'tokens': return `${value} tokens`
+    case 'attempts': return `${value} attempts`
+  }
+}
+
+

@@ -1,0 +1,165 @@
+// Owns: the fold of attempts: started, progressed, waiting, acted, finished, lost; retries; checks.
+import { addCommand, attemptCommand, checkId, dropCommand, placeOf, timerId } from './command-queue.ts'
+import type { EventOf } from './events.ts'
+import { visitId } from './ids.ts'
+import { freeSlot, retakeSlot, takeSlot } from './slots.ts'
+import { addSpend, addToRollups, endWork, forBudgets, nothingSpent, startWork } from './spend.ts'
+import { nodeAt, type NodeState, type RunState } from './state.ts'
+import { fromTimestamp } from './time.ts'
+
+export function onStarted(state: RunState, event: EventOf<'attempt.started'>, at: number): void {
+  const node = nodeAt(state, event.node)
+  if (!node) return
+  takeSlot(state, node)
+  state.agenda.delete(node)
+  node.step = 'acting'
+  node.inputs = event.inputs
+  node.attemptsInVisit = event.attempt
+  node.checkIndex = 0
+  node.checkOpen = false
+  node.checkFailure = undefined
+  node.hooks = undefined
+  node.attempt = {
+    id: event.attempt_id, number: event.attempt, spanId: event.span_id, max: event.max, startedAt: at, open: true, waiting: false,
+    acted: undefined, result: undefined, failure: undefined, settled: undefined, next: undefined, notes: undefined, spent: nothingSpent(), lost: false,
+  }
+  state.attempts.set(event.attempt_id, node)
+  node.attemptsTotal++
+  addToRollups(node, (rollup) => void rollup.attempts++)
+  forBudgets(state, node, (budget) => void budget.attempts++)
+  addCommand(state, attemptCommand(state, node, event.agent_span_id ?? event.span_id))
+}
+
+export function onProgressed(state: RunState, event: EventOf<'attempt.progressed'>): void {
+  const node = nodeAt(state, event.node)
+  if (node?.attempt?.id === event.attempt_id && node.attempt.open) addSpend(state, node, event.usage, event.cost)
+}
+
+export function onWaiting(state: RunState, event: EventOf<'attempt.waiting'>, at: number): void {
+  const node = openNode(state, event)
+  if (!node) return
+  const due = fromTimestamp(event.due_at)
+  node.attempt!.waiting = true
+  node.step = 'limited'
+  node.notBefore = due
+  node.limitWaits = event.wait
+  node.limitWaitMs += Math.max(0, due - at)
+  freeSlot(state, node)
+  endWork(state, node, at)
+  addCommand(state, { kind: 'timer', id: timerId.limit(event.attempt_id), due })
+}
+
+/** The main action's report is on record: its command is done, checks follow. */
+export function onActed(state: RunState, event: EventOf<'attempt.acted'>, at: number): void {
+  const node = openNode(state, event)
+  if (!node) return
+  endWaiting(state, node, at)
+  node.attempt!.acted = event
+  node.step = 'checking'
+  addSpend(state, node, event.usage, event.cost)
+  dropCommand(state, event.attempt_id)
+  state.agenda.add(node)
+}
+
+export function onFinished(state: RunState, event: EventOf<'attempt.finished'>, at: number): void {
+  const node = openNode(state, event)
+  if (!node) return
+  endWaiting(state, node, at)
+  addSpend(state, node, event.usage, event.cost)
+  const attempt = closeAttempt(state, node)
+  attempt.result = event.result
+  attempt.failure = event.failure
+  attempt.next = event.next
+  attempt.notes = event.notes
+  attempt.settled = {
+    ...(event.failure && { failure: event.failure }), label: event.label, outputs: event.outputs, partial: event.partial,
+    skipped: event.result === 'skip',
+  }
+  if (event.result !== 'cancellation') node.lostInARow = 0
+  remember(node, event.failure)
+  node.step = 'concluding'
+  state.agenda.add(node)
+}
+
+export function onLost(state: RunState, event: EventOf<'attempt.lost'>): void {
+  const node = openNode(state, event)
+  if (!node) return
+  const attempt = closeAttempt(state, node)
+  attempt.lost = true
+  attempt.failure = event.failure
+  node.lostInVisit++
+  node.lostInARow++
+  remember(node, event.failure)
+  node.step = 'suspended'
+}
+
+function remember(node: NodeState, failure: NodeState['failure']): void {
+  if (failure) node.prior.push({ attempt_id: node.attempt!.id, span_id: node.attempt!.spanId, failure })
+}
+
+function endWaiting(state: RunState, node: NodeState, at: number): void {
+  if (!node.attempt!.waiting) return
+  node.attempt!.waiting = false
+  retakeSlot(state, node)
+  startWork(state, node, at)
+}
+
+function closeAttempt(state: RunState, node: NodeState): NonNullable<NodeState['attempt']> {
+  const attempt = node.attempt!
+  attempt.open = false
+  state.attempts.delete(attempt.id)
+  dropCommand(state, attempt.id)
+  dropCommand(state, timerId.limit(attempt.id))
+  if (node.checkOpen) dropCommand(state, checkId(attempt.id, node.checkIndex))
+  if (!attempt.waiting) freeSlot(state, node)
+  attempt.waiting = false
+  return attempt
+}
+
+function openNode(state: RunState, event: { readonly attempt_id: string }): NodeState | undefined {
+  return state.attempts.get(event.attempt_id)
+}
+
+export function onRetryScheduled(state: RunState, event: EventOf<'retry.scheduled'>): void {
+  const node = nodeAt(state, event.node)
+  if (!node) return
+  state.agenda.delete(node)
+  node.step = 'backoff'
+  node.retriesInVisit++
+  node.notBefore = fromTimestamp(event.due_at)
+  node.delayMs = event.delay_ms
+  node.retriesTotal++
+  addToRollups(node, (rollup) => void rollup.retries++)
+  const list = node.def.hooks.on_retry.map((_, index) => ({ event: 'on_retry' as const, index }))
+  node.hooks = { list, position: 0, open: false, result: node.attempt?.result ?? 'failure' }
+  if (list.length > 0) state.agenda.add(node)
+  addCommand(state, { kind: 'timer', id: timerId.retry(node), due: node.notBefore })
+}
+
+// -- checks: of an attempt, or of a fan-out after its join
+
+export function onCheckStarted(state: RunState, event: EventOf<'check.started'>): void {
+  const node = nodeAt(state, event.node)
+  if (!node) return
+  state.agenda.delete(node)
+  if (node.inner) state.agenda.delete(node.inner)
+  node.step = 'checking'
+  node.checkOpen = true
+  node.checkIndex = event.index
+  const check = node.def.checks[event.index]!
+  addCommand(state, {
+    kind: 'check', id: checkId(event.attempt_id ?? visitId(node.path, node.visits), event.index),
+    place: placeOf(state, node.scope, node, event.span_id), attempt_id: event.attempt_id, run: check.run, name: check.name,
+    inputs: event.inputs, timeout_ms: check.timeout_ms, grace_ms: node.def.grace_ms,
+  })
+}
+
+export function onCheckFinished(state: RunState, event: EventOf<'check.finished'>): void {
+  const node = nodeAt(state, event.node)
+  if (!node) return
+  dropCommand(state, checkId(event.attempt_id ?? visitId(node.path, node.visits), event.index))
+  node.checkOpen = false
+  node.checkIndex = event.index + 1
+  if (event.required && event.failure) node.checkFailure = event.failure
+  state.agenda.add(node)
+}

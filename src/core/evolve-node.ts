@@ -1,0 +1,316 @@
+// Owns: the fold of a visit's events: started, skipped, finished; gates, timers, routes, the breaker's counts.
+import { addCommand, askGate, dropCommand, dropTimers, setTimeoutTimer, timerId } from './command-queue.ts'
+import type { EventOf } from './events.ts'
+import type { Failure } from './failure.ts'
+import { childPrefix } from './ids.ts'
+import { LIMITS } from './limits.ts'
+import { isFailing } from './policy.ts'
+import { forget, isQuiet, openScope, release, resetDownstream, rest, withdraw } from './readiness.ts'
+import { announce } from './evolve-resume.ts'
+import { enqueue, retakeSlot } from './slots.ts'
+import { endWork, newBudget, startWork } from './spend.ts'
+import { emptyRollup, newScope, nodeAt, type FanoutState, type NodeState, type RunState, type Scope } from './state.ts'
+import { haltScope, stopNode } from './stopping.ts'
+import { fromTimestamp } from './time.ts'
+
+export function onStarted(state: RunState, event: EventOf<'node.started'>, at: number): void {
+  const node = nodeAt(state, event.node)
+  if (!node) return
+  if (event.via === 'resume' && event.visit === node.visits) return announce(state, node, event.span_id, at)
+  beginVisit(state, node, event)
+  node.spanId = event.span_id
+  node.startedAt = at
+  if (event.failure) {
+    node.settled = { failure: event.failure }
+    node.step = 'concluding'
+    state.agenda.add(node)
+    return
+  }
+  if (node.def.kind !== 'gate') startWork(state, node, at)
+  startKind(state, node, event)
+}
+
+function beginVisit(state: RunState, node: NodeState, event: EventOf<'node.started'>): void {
+  const { scope } = node
+  if (event.via !== 'needs') {
+    scope.entering.delete(node)
+    resetDownstream(state, node)
+  }
+  // An entry by a route or a retry is under way already (scope.entering, phase ready); a resume's is not.
+  state.agenda.delete(node)
+  const wasUnderWay = node.phase === 'ready' || event.via === 'route'
+  withdraw(node)
+  scope.finished.delete(node)
+  const carried = event.via === 'retry' ? node.retriesCarried : 0
+  forget(state, node)
+  if (!wasUnderWay) scope.active++
+  Object.assign(node, {
+    phase: 'running', visits: event.visit, visitsCounted: node.visitsCounted + 1, via: event.via, cleanup: event.cleanup ?? false,
+    enterVia: undefined, attemptsInVisit: 0, retriesInVisit: 0, retriesCarried: carried, lostInVisit: 0, lostInARow: 0,
+    limitWaits: 0, limitWaitMs: 0, notBefore: 0, delayMs: undefined, prior: [], rollup: emptyRollup(),
+    inputs: event.inputs ?? {}, dueAt: event.due_at === undefined ? undefined : fromTimestamp(event.due_at),
+  } satisfies Partial<NodeState>)
+  if (node.def.budget && !node.budget) node.budget = newBudget(state, node.path, node.def.budget, node)
+}
+
+function startKind(state: RunState, node: NodeState, event: EventOf<'node.started'>): void {
+  const { def } = node
+  node.began = true
+  switch (def.kind) {
+    case 'run': case 'agent': case 'call':
+      return enqueue(state, node)
+    case 'fanout':
+      node.step = 'branches'
+      node.fanout = newFanout()
+      state.agenda.add(node)
+      break
+    case 'child':
+      node.step = 'scope'
+      node.inner = childScope(node, def.child.pipeline)
+      if (def.child.pipeline.budget && !node.budget) node.budget = newBudget(state, node.path, def.child.pipeline.budget, node)
+      openScope(state, node.inner)
+      break
+    case 'gate':
+      node.step = 'gate'
+      state.agenda.add(node)
+      break
+    case 'wait':
+      node.step = 'wait'
+      addCommand(state, { kind: 'timer', id: timerId.wait(node), due: node.dueAt ?? state.lastAt })
+      return
+  }
+  if (event.due_at !== undefined) setTimeoutTimer(state, node)
+}
+
+const newFanout = (): FanoutState => ({
+  total: undefined, keys: [], items: [], next: 0, open: new Map(), ended: new Map(), succeeded: 0, failed: 0, canceledCount: 0,
+  retried: 0, skipped: 0, firstFailure: undefined, worst: undefined, decided: undefined, blocked: undefined, spans: [], spanCount: 0, joined: false,
+})
+
+function childScope(node: NodeState, pipeline: Scope['pipeline']): Scope {
+  const scope = newScope({
+    kind: 'child', pipeline, nodes: pipeline.nodes, prefix: childPrefix(node.path, node.visits), params: node.inputs, owner: node, spanId: node.spanId,
+  })
+  scope.slots = { limit: pipeline.max_parallel, used: 0, queue: new Set() }
+  return scope
+}
+
+export function onSkipped(state: RunState, event: EventOf<'node.skipped'>, at: number): void {
+  const node = nodeAt(state, event.node)
+  if (!node) return
+  const ready = node.phase === 'ready'
+  state.agenda.delete(node)
+  Object.assign(node, {
+    phase: 'done', visits: event.visit, result: 'skip', failure: event.failure, spanId: event.span_id, finishedAt: at, startedAt: at,
+  } satisfies Partial<NodeState>)
+  inheritHealth(node)
+  if (event.failure.code === 'upstream_failed' || (event.failure.code === 'not_reached' && !event.failure.details?.['selection'])) node.failed ??= event.failure
+  node.scope.finished.add(node)
+  state.nodesFinished++
+  release(state, node)
+  if (ready) rest(state, node.scope)
+  else if (node.scope.active === 0) state.agenda.add(node.scope)
+}
+
+export function onFinished(state: RunState, event: EventOf<'node.finished'>, at: number): void {
+  const node = nodeAt(state, event.node)
+  if (!node || node.phase !== 'running') return
+  const { scope } = node
+  state.agenda.delete(node)
+  if (node.inner) state.agenda.delete(node.inner)
+  dropTimers(state, node)
+  Object.assign(node, {
+    phase: event.route ? 'routing' : 'done', result: event.result, failure: event.failure, label: event.label, outputs: event.outputs,
+    partial: event.partial ?? false, tolerated: event.tolerated ?? false, route: event.route, canceledRun: event.canceled_run ?? false,
+    finishedAt: at, stop: node.stop,
+  } satisfies Partial<NodeState>)
+  if (node.def.kind !== 'gate' && node.began) endWork(state, node, at)
+  if (node.inner && !event.canceled_run && !isFailing(event.result)) closeInner(state, node)
+  inheritHealth(node)
+  const counts = isFailing(event.result) && !node.tolerated && !event.route
+  if (counts) node.failed = event.failure
+  if (event.result === 'cancellation') node.canceled = true
+  scope.finished.delete(node)
+  scope.finished.add(node)
+  state.nodesFinished++
+  if (event.route) state.agenda.add(node)
+  else {
+    if (counts && onFailureOf(scope) === 'fail_fast' && !scope.halt) failFast(state, node, event.failure!)
+    release(state, node)
+    rest(state, scope)
+  }
+  settleEntering(state, scope)
+}
+
+/** A child pipeline that ended well shrinks to its outputs. */
+function closeInner(state: RunState, node: NodeState): void {
+  state.scopes.delete(node.inner!.prefix)
+  node.inner = undefined
+}
+
+function failFast(state: RunState, node: NodeState, failure: Failure): void {
+  const halted: Failure = { code: 'canceled', class: 'human', source: 'scheduler', message: `Canceled because ${node.path} failed and on_failure is fail_fast`, signature: failure.signature, causes: [failure] }
+  haltScope(state, node.scope, { reason: 'fail_fast', by: node, failure: halted, cleanup: true })
+}
+
+const onFailureOf = (scope: Scope): 'continue' | 'fail_fast' => scope.pipeline.on_failure
+
+/** What the needs had gone through is passed on (all ancestors count, not only the nearest). */
+function inheritHealth(node: NodeState): void {
+  node.failed = undefined
+  node.canceled = false
+  for (const id of node.def.needs) {
+    const need = node.scope.nodes.get(id)!
+    node.failed ??= need.failed
+    node.canceled ||= need.canceled
+  }
+}
+
+/** Routes wait until what is downstream of their target has stopped. */
+function settleEntering(state: RunState, scope: Scope): void {
+  if (state.cancel) return
+  for (const target of scope.entering.keys()) if (isQuiet(scope, target)) state.agenda.add(target)
+}
+
+// -- gates and timers
+
+export function onGateOpened(state: RunState, event: EventOf<'gate.opened'>): void {
+  const node = nodeAt(state, event.node)
+  if (!node) return
+  state.agenda.delete(node)
+  state.gates.set(node.path, node)
+  node.dueAt = event.due_at === undefined ? undefined : fromTimestamp(event.due_at)
+  node.gate = { question: event.question, choices: event.choices, reject: event.reject, default: event.default }
+  askGate(state, node)
+}
+
+export function onGateAnswered(state: RunState, event: EventOf<'gate.answered'>): void {
+  const node = nodeAt(state, event.node)
+  if (!node || node.phase !== 'running') return
+  closeGate(state, node)
+  node.settled = { label: event.choice }
+}
+
+export function onGateExpired(state: RunState, event: EventOf<'gate.expired'>): void {
+  const node = nodeAt(state, event.node)
+  if (!node || node.phase !== 'running') return
+  closeGate(state, node)
+  node.gateExpired = true
+}
+
+function closeGate(state: RunState, node: NodeState): void {
+  state.gates.delete(node.path)
+  dropCommand(state, `ask:${timerId.gate(node)}`)
+  dropCommand(state, timerId.gate(node))
+  node.step = 'concluding'
+  state.agenda.add(node)
+}
+
+export function onTimerFired(state: RunState, event: EventOf<'timer.fired'>, at: number): void {
+  dropCommand(state, event.id)
+  const node = event.node === undefined ? undefined : nodeAt(state, event.node)
+  switch (event.timer) {
+    case 'retry':
+      if (node && node.step === 'backoff') {
+        node.notBefore = 0
+        if (!node.hooks || node.hooks.position >= node.hooks.list.length) enqueue(state, node)
+      }
+      return
+    case 'wait':
+      if (!node || node.step !== 'wait') return
+      node.settled = {}
+      node.step = 'concluding'
+      state.agenda.add(node)
+      return
+    case 'limit':
+      if (!node?.attempt?.waiting) return
+      node.attempt.waiting = false
+      node.step = 'acting'
+      retakeSlot(state, node)
+      startWork(state, node, at)
+      return
+    case 'timeout':
+      if (node) timeOut(state, node)
+      return
+    case 'cancel':
+      if (state.cancel) endNowAfterCancel(state)
+      return
+    case 'budget':
+      for (const budget of state.budgets) if (event.id === timerId.budget(budget.scopePath)) state.agenda.add(budget)
+  }
+}
+
+function timeOut(state: RunState, node: NodeState): void {
+  const message = `${node.path} ran past its timeout`
+  const failure: Failure = { code: 'timed_out', class: 'timeout', source: 'scheduler', message, signature: '' }
+  stopNode(state, node, { code: 'timed_out', message, now: false }, { reason: 'stopped', by: undefined, failure, cleanup: true })
+}
+
+function endNowAfterCancel(state: RunState): void {
+  const { failure } = state.cancel!
+  state.cancel!.expired = true
+  haltScope(state, state.root, { reason: 'canceled_run', by: undefined, failure, cleanup: false })
+  for (const command of state.commands.values()) {
+    if (command.kind === 'attempt' || command.kind === 'check') addCommand(state, { ...command, stop: { code: failure.code, message: failure.message, now: false } })
+  }
+}
+
+// -- routes
+
+export function onRouteTaken(state: RunState, event: EventOf<'route.taken'>): void {
+  const node = nodeAt(state, event.node)
+  if (!node || node.phase !== 'routing') return
+  const { scope } = node
+  node.phase = 'done'
+  state.agenda.delete(node)
+  if (event.to === 'end' || event.to === 'fail') {
+    const failure = endedBy(node, event.to)
+    haltScope(state, scope, { reason: event.to, by: node, failure, cleanup: true })
+    return rest(state, scope)
+  }
+  const target = scope.nodes.get(event.to)
+  if (!target) return rest(state, scope)
+  // The entry is under way in the place of the node that routed: scope.active stays as it is.
+  if (target.phase === 'ready') {
+    scope.active--
+    state.agenda.delete(target)
+    target.phase = 'idle'
+  }
+  const known = scope.entering.has(target)
+  scope.entering.set(target, node)
+  target.enterVia = 'route'
+  if (known || state.cancel) rest(state, scope)
+  const failure: Failure = { code: 'superseded', class: 'human', source: 'scheduler', message: `Superseded: a route from ${node.path} enters ${target.path} again`, signature: '' }
+  for (const id of scope.graph.downstream(target.def.id)) {
+    stopNode(state, scope.nodes.get(id)!, { code: 'superseded', message: failure.message, now: false }, { reason: 'stopped', by: undefined, failure, cleanup: false })
+  }
+  settleEntering(state, scope)
+}
+
+const endedBy = (node: NodeState, to: string): Failure => ({
+  code: 'canceled', class: 'human', source: 'scheduler', message: `Canceled because ${node.path} took the route to ${to}`, signature: '',
+  ...(node.failure && { causes: [node.failure] }),
+})
+
+export function onRouteIgnored(state: RunState, event: EventOf<'route.ignored'>): void {
+  const node = nodeAt(state, event.node)
+  if (!node || node.phase !== 'routing') return
+  node.phase = 'done'
+  state.agenda.delete(node)
+  rest(state, node.scope)
+}
+
+// -- the breaker
+
+export function onSignatureCounted(state: RunState, event: EventOf<'signature.counted'>): void {
+  let counts = state.signatures.get(event.path)
+  if (!counts) state.signatures.set(event.path, (counts = new Map()))
+  if (counts.size < LIMITS.signaturesPerPath || counts.has(event.signature)) counts.set(event.signature, event.count)
+  const node = nodeAt(state, event.node)
+  if (node) node.counted = true
+}
+
+export function onBreakerOpened(state: RunState, event: EventOf<'breaker.opened'>): void {
+  const node = nodeAt(state, event.node)
+  if (node) node.broken = event.failure
+}

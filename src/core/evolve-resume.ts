@@ -1,0 +1,253 @@
+// Owns: the fold of `run.resumed`: what was open or canceled goes on, top down, each announced by an event of the new
+// execution; a manual retry re-opens the way to its nodes. Finished work stays as it is.
+import { addCommand, askGate, setTimeoutTimer, timerId } from './command-queue.ts'
+import type { EventOf } from './events.ts'
+import { countBranch, planBranches } from './branches.ts'
+import { LIMITS } from './limits.ts'
+import { pathWithoutVisits } from './ids.ts'
+import { forget, isHeld, reset, wake, withdraw } from './readiness.ts'
+import { enqueue } from './slots.ts'
+import { startWork } from './spend.ts'
+import { findNode, nodeAt, type NodeState, type RunState, type Scope } from './state.ts'
+
+export function onResumed(state: RunState, event: EventOf<'run.resumed'>, at: number): void {
+  Object.assign(state, {
+    phase: 'running', execution: event.execution, spanId: event.span_id, executionStartedAt: at, cancel: undefined,
+    slots: { limit: event.max_parallel, used: 0 }, concluded: undefined, hooks: undefined, result: undefined, failure: undefined,
+    hookFailures: state.hookFailures.filter((failed) => failed.node !== undefined),
+  } satisfies Partial<RunState>)
+  state.commands.clear()
+  state.dirty.clear()
+  state.root.spanId = event.span_id
+  for (const path of event.retry?.nodes ?? []) reopen(state, path, event.retry!)
+  resumeScope(state, state.root)
+}
+
+/** Makes a scope go on: open and canceled nodes will be announced, ready ones are planned, the rest is left alone. */
+function resumeScope(state: RunState, scope: Scope): void {
+  scope.phase = 'open'
+  if (scope.halt?.reason === 'canceled_run' || scope.halt?.reason === 'budget') scope.halt = undefined
+  if (scope.slots) Object.assign(scope.slots, { used: 0 }), scope.slots.queue.clear()
+  scope.holding.clear()
+  for (const node of scope.nodes.values()) {
+    if (node.cleanup || (node.canceledRun && !node.began)) reset(state, node)
+    else if (node.phase === 'done' && node.canceledRun) bringBack(state, node)
+    else if (node.phase === 'running') node.resuming = true
+    // A stop that came with the run's cancel is over; one that the scope itself decided stands.
+    if (node.resuming && !scope.halt && node.stop?.code !== 'superseded') node.stop = undefined
+  }
+  for (const node of scope.nodes.values()) if (mustRunAgain(node)) hold(node)
+  scope.active = scope.entering.size
+  for (const node of scope.nodes.values()) {
+    if (node.phase === 'ready' || node.phase === 'running' || node.phase === 'routing') {
+      scope.active++
+      if (node.phase !== 'running' || !isHeld(node)) state.agenda.add(node)
+    } else wake(state, node)
+  }
+  for (const target of scope.entering.keys()) state.agenda.add(target)
+  if (scope.active === 0) state.agenda.add(scope)
+}
+
+/** A visit that the cancel (or a used-up budget) ended is open again, as it stood. */
+function bringBack(state: RunState, node: NodeState): void {
+  withdraw(node)
+  node.scope.finished.delete(node)
+  state.nodesFinished--
+  Object.assign(node, {
+    phase: 'running', resuming: true, result: undefined, failure: undefined, label: undefined, outputs: undefined, canceledRun: false,
+    stop: undefined, settled: undefined, hooks: undefined, failed: undefined, canceled: false, broken: undefined, gateExpired: false,
+  } satisfies Partial<NodeState>)
+  // A canceled attempt counts as lost; one that had failed on its own was waiting for its retry, and still is.
+  if (node.attempt?.result === 'cancellation') Object.assign(node, { lostInVisit: node.lostInVisit + 1, lostInARow: node.lostInARow + 1 })
+  if (node.attempt) node.attempt = { ...node.attempt, lost: true }
+  bringBackBranches(node)
+  if (node.inner) node.inner.phase = 'open'
+}
+
+/** Branches that were canceled with the run are open again; the counts are made anew from the others. */
+function bringBackBranches(node: NodeState): void {
+  const { fanout } = node
+  if (!fanout) return
+  const ended = [...fanout.ended.values()]
+  fanout.ended.clear()
+  Object.assign(fanout, { succeeded: 0, failed: 0, canceledCount: 0, retried: 0, skipped: 0, firstFailure: undefined, worst: undefined, joined: false, decided: undefined, blocked: undefined })
+  for (const branch of ended) {
+    if (branch.canceledRun && branch.scope) reopenScope(branch.scope, fanout.open)
+    else {
+      fanout.ended.set(branch.index, branch)
+      countBranch(fanout, branch)
+    }
+  }
+}
+
+function reopenScope(scope: Scope, open: Map<number, Scope>): void {
+  scope.phase = 'open'
+  scope.result = undefined
+  scope.failure = undefined
+  open.set(scope.branch!.index, scope)
+}
+
+/** A `leave_running` node that ended well is visited again while something downstream of it has still to run. */
+function mustRunAgain(node: NodeState): boolean {
+  if (!node.def.leave_running || node.phase !== 'done' || node.result !== 'success') return false
+  return node.scope.graph.downstream(node.def.id).some((id) => {
+    const other = node.scope.nodes.get(id)!
+    return other.phase !== 'done' || other.resuming
+  })
+}
+
+function hold(node: NodeState): void {
+  withdraw(node)
+  node.phase = 'ready'
+  node.enterVia = 'resume'
+  node.scope.holding.add(node)
+}
+
+/** `node.started` of a visit that goes on: its timers, commands and inner scopes are there again. */
+export function announce(state: RunState, node: NodeState, spanId: string, at: number): void {
+  node.spanId = spanId
+  node.resuming = false
+  state.agenda.delete(node)
+  if (node.def.kind !== 'gate') startWork(state, node, at)
+  if (node.dueAt !== undefined && node.def.kind !== 'gate' && node.def.kind !== 'wait') setTimeoutTimer(state, node)
+  if (node.inner && node.inner.phase === 'open') {
+    node.inner.spanId = spanId
+    node.step = 'scope'
+    return resumeScope(state, node.inner)
+  }
+  if (node.fanout) return announceFanout(state, node)
+  if (node.settled || node.stop || node.broken) return settle(state, node)
+  switch (node.def.kind) {
+    case 'gate':
+      node.step = 'gate'
+      if (!node.gate || node.gateExpired) state.agenda.add(node)
+      else {
+        state.gates.set(node.path, node)
+        askGate(state, node)
+      }
+      return
+    case 'wait':
+      node.step = 'wait'
+      addCommand(state, { kind: 'timer', id: timerId.wait(node), due: node.dueAt ?? at })
+      return
+    default:
+      return announceAttempts(state, node)
+  }
+}
+
+function announceAttempts(state: RunState, node: NodeState): void {
+  // Attempts that ended on their own have still to be judged; lost ones are followed by the next.
+  if (node.attempt && !node.attempt.lost && node.step !== 'backoff' && node.step !== 'queued') return settle(state, node)
+  if (node.attempt?.lost && node.lostInARow >= LIMITS.lostInARow) return settle(state, node)
+  if (node.notBefore > state.lastAt) {
+    node.step = 'backoff'
+    node.hooks = undefined
+    addCommand(state, { kind: 'timer', id: timerId.retry(node), due: node.notBefore })
+    return
+  }
+  enqueue(state, node)
+}
+
+function settle(state: RunState, node: NodeState): void {
+  node.step = 'concluding'
+  if (node.hooks) node.hooks.open = false
+  state.agenda.add(node)
+}
+
+function announceFanout(state: RunState, node: NodeState): void {
+  const fanout = node.fanout!
+  node.step = 'branches'
+  node.checkOpen = false
+  for (const scope of fanout.open.values()) {
+    scope.resuming = true
+    state.agenda.add(scope)
+  }
+  if (fanout.total === undefined || fanout.joined) state.agenda.add(node)
+  else {
+    planBranches(state, node)
+    const over = fanout.next === fanout.total || fanout.decided !== undefined || node.stop !== undefined
+    if (fanout.open.size === 0 && over) {
+      fanout.joined = true
+      state.agenda.add(node)
+    }
+  }
+}
+
+/** `branch.started` of a branch that goes on. */
+export function announceScope(state: RunState, scope: Scope, spanId: string): void {
+  scope.resuming = false
+  scope.spanId = spanId
+  state.agenda.delete(scope)
+  state.scopes.set(scope.prefix, scope)
+  resumeScope(state, scope)
+}
+
+// -- manual retry
+
+/** Opens the way to a node and plans its next visit; what did not run because of it runs again. */
+function reopen(state: RunState, path: string, retry: { readonly reset_count: boolean; readonly mode: 'clean' | 'continue' }): void {
+  const node = nodeAt(state, path) ?? findNode(state, path)
+  if (!node) return
+  openWay(state, node.scope)
+  reopenNodes(state, node.scope, node)
+  const carried = retry.reset_count ? 0 : node.retriesCarried + node.retriesInVisit
+  if (retry.reset_count) {
+    state.signatures.delete(pathWithoutVisits(node.path))
+    node.visitsCounted = 0
+  }
+  withdraw(node)
+  node.scope.finished.delete(node)
+  forget(state, node)
+  Object.assign(node, { phase: 'ready', enterVia: 'retry', retriesCarried: carried, mode: retry.mode } satisfies Partial<NodeState>)
+}
+
+/** From the inside outward: every scope and node around it is open again, as it stood. */
+function openWay(state: RunState, scope: Scope): void {
+  scope.phase = 'open'
+  if (scope.halt && scope.halt.reason !== 'end') scope.halt = undefined
+  const { owner } = scope
+  if (!owner) return
+  openWay(state, owner.scope)
+  if (owner.phase === 'done') {
+    bringBack(state, owner)
+    reopenNodes(state, owner.scope, owner)
+  }
+  const branch = scope.branch && owner.fanout?.ended.get(scope.branch.index)
+  if (branch) {
+    owner.fanout!.ended.delete(branch.index)
+    reopenCanceled(owner)
+    reopenScope(scope, owner.fanout!.open)
+    recount(owner)
+  }
+}
+
+/** Branches that a join or fail_fast canceled run after all. */
+function reopenCanceled(owner: NodeState): void {
+  const fanout = owner.fanout!
+  for (const branch of [...fanout.ended.values()]) {
+    if (branch.result !== 'cancellation' || !branch.scope) continue
+    fanout.ended.delete(branch.index)
+    branch.scope.halt = undefined
+    for (const node of branch.scope.nodes.values()) if (node.result === 'cancellation') node.canceledRun = true
+    reopenScope(branch.scope, fanout.open)
+  }
+}
+
+function recount(owner: NodeState): void {
+  const fanout = owner.fanout!
+  Object.assign(fanout, { succeeded: 0, failed: 0, canceledCount: 0, retried: 0, skipped: 0, firstFailure: undefined, worst: undefined, joined: false, decided: undefined })
+  for (const branch of fanout.ended.values()) countBranch(fanout, branch)
+}
+
+/** What was skipped or canceled in the scope, and everything downstream of the node, counts as not run. */
+function reopenNodes(state: RunState, scope: Scope, node: NodeState): void {
+  for (const other of scope.nodes.values()) {
+    if (other !== node && other.phase === 'done' && (other.result === 'skip' || other.result === 'cancellation')) reset(state, other)
+  }
+  for (const id of scope.graph.downstream(node.def.id)) {
+    const other = scope.nodes.get(id)!
+    if (other.phase === 'done') reset(state, other)
+  }
+}
+
+
