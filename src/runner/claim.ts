@@ -5,15 +5,15 @@
 // whoever made that file may replace T. If a successor dies half way, its own successor follows in the same manner.
 // After creating its link a process reads the chain again: it goes on only if the chain still is what it saw.
 import { randomUUID } from 'node:crypto'
-import { linkSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { linkSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { z } from 'zod'
+import { FILE_MODE, writeFileAtomic } from '../journal/atomic-file.ts'
 import { identify, processIdentitySchema, whetherAlive } from './process-identity.ts'
 
 /** A holder that cannot be asked (another host or pid namespace) counts as dead after this time without renewal. */
 const STALE_MS = 60_000
 const TRIES = 1_000
-const FILE_MODE = 0o600
 /** File systems without hard links say one of these. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'])
 
@@ -46,7 +46,7 @@ export function acquireClaim(file: string, extra: object = {}): Acquired {
       rmSync(successor, { force: true })
       continue
     }
-    replace(file, token, mine())
+    writeFileAtomic(file, mine(), false)
     for (const link of chain) rmSync(overPath(file, link.token), { force: true })
     return { token }
   }
@@ -67,7 +67,7 @@ export function isClaimHeld(file: string): boolean {
 /** Writes the claim again with the present time; false when it is no longer the holder's. */
 export function renewClaim(file: string, token: string, extra: object = {}): boolean {
   if (readLink(file)?.token !== token) return false
-  replace(file, token, contentOf(token, extra))
+  writeFileAtomic(file, contentOf(token, extra), false)
   return true
 }
 
@@ -147,10 +147,4 @@ function createWithoutLinks(file: string, content: string): boolean {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
   }
-}
-
-function replace(file: string, token: string, content: string): void {
-  const draft = `${file}.draft-${token}`
-  writeFileSync(draft, content, { mode: FILE_MODE })
-  renameSync(draft, file)
 }

@@ -2,10 +2,11 @@
 // journals it, answers beside it (`<id>.reply.json`) and deletes it. The asker deletes the reply.
 // Must not judge a request: that is decide's business.
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, watch, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, watch } from 'node:fs'
 import path from 'node:path'
 import { z } from 'zod'
 import { REFUSAL_CODES, type Refusal } from '../core/inputs.ts'
+import { makeDirectory, writeFileAtomic } from '../journal/atomic-file.ts'
 
 const POLL_MS = 150
 const ASK_POLL_MS = 50
@@ -39,7 +40,7 @@ const replySchema = z.union([
 
 export const controlDirectory = (runDirectory: string): string => path.join(runDirectory, 'control')
 const REPLY = '.reply.json'
-const isRequest = (name: string): boolean => name.endsWith('.json') && !name.endsWith(REPLY)
+const isRequest = (name: string): boolean => name.endsWith('.json') && !name.endsWith(REPLY) && !name.startsWith('.')
 
 /**
  * Asks the process that runs the run. Resolves with undefined when it did as asked, with its refusal, or with
@@ -52,7 +53,7 @@ export async function askRun(
   waitMs: number = WAIT_MS,
 ): Promise<Refusal | 'unanswered' | undefined> {
   const directory = controlDirectory(runDirectory)
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  makeDirectory(directory)
   const id = randomUUID()
   const file = path.join(directory, `${id}.json`)
   const reply = path.join(directory, `${id}${REPLY}`)
@@ -89,7 +90,7 @@ export interface ControlServer {
 /** Hands every request to `handle`, in the order of arrival; its refusal (or undefined) is the answer. */
 export function serveControl(runDirectory: string, handle: (request: ControlRequest) => Promise<Refusal | undefined>): ControlServer {
   const directory = controlDirectory(runDirectory)
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  makeDirectory(directory)
   const taken = new Set<string>()
   let closed = false
   const look = (): void => {
@@ -152,11 +153,8 @@ function removeLeftovers(directory: string): void {
   }
 }
 
-function putFile(file: string, content: object): void {
-  const draft = `${file}.draft`
-  writeFileSync(draft, `${JSON.stringify(content)}\n`, { mode: 0o600 })
-  renameSync(draft, file)
-}
+const putFile = (file: string, content: object): void => writeFileAtomic(file, `${JSON.stringify(content)}
+`, false)
 
 function readJson(file: string): unknown {
   try {

@@ -27,6 +27,8 @@ export interface LeaseOptions {
 export interface Lease {
   /** Renews every 10 s until released. `lost` is called once if another process took the lease. */
   keep(lost: () => void): void
+  /** The run directory was renamed. */
+  moveTo(directory: string): void
   /** Puts a new sentinel or execution on record. */
   update(changes: Partial<LeaseOptions>): void
   release(): void
@@ -46,7 +48,7 @@ export const isLeaseHeld = (directory: string): boolean => isClaimHeld(leasePath
  * pid and host.
  */
 export function acquireLease(directory: string, options: LeaseOptions): Lease {
-  const file = leasePath(directory)
+  let file = leasePath(directory)
   let extra = options
   const acquired = acquireClaim(file, extra)
   if ('heldBy' in acquired) throw lockedError(directory, acquired.heldBy)
@@ -67,6 +69,9 @@ export function acquireLease(directory: string, options: LeaseOptions): Lease {
     keep(lost) {
       onLost = lost
       timer = setInterval(renew, RENEW_MS).unref()
+    },
+    moveTo(renamed) {
+      file = leasePath(renamed)
     },
     update(changes) {
       extra = { ...extra, ...changes }

@@ -1,11 +1,11 @@
 // Owns: `keys/<hash>.json` of a store: which run a key belongs to, at most one per key. Whoever creates the file starts
 // the run; everyone else attaches to it. A starter that died before its run directory appeared is succeeded.
 import { createHash } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { SpanwrightError } from '../core/error.ts'
+import { makeDirectory } from '../journal/atomic-file.ts'
 import { acquireClaim, claimSchema, readClaim, releaseClaim, type ClaimContent } from './claim.ts'
 
 /** How long another process may take from taking a key to having its run directory in place. */
@@ -33,7 +33,7 @@ export interface KeyOptions {
  */
 export async function takeRunKey({ storeDirectory, key, runId, exists }: KeyOptions): Promise<RunKey> {
   const file = keyPath(storeDirectory, key)
-  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
+  makeDirectory(path.dirname(file))
   const deadline = performance.now() + START_MS
   for (;;) {
     const known = runOf(readClaim(file))

@@ -116,6 +116,6 @@ describe('I5: at most one live process holds a claim', () => {
     await Promise.all((['orphan', 'orphan', 'orphan', 'release', 'kill'] as const).map(race))
     const lines = readFileSync(log, 'utf8').trim().split('\n')
     expect(new Set(lines)).toEqual(new Set(['held']))
-    expect(lines.length).toBeGreaterThan(20)
+    expect(lines.length).toBeGreaterThan(5)
   })
 })

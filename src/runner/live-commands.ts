@@ -1,0 +1,158 @@
+// Owns: which commands of a run are being carried out in this process. It starts, stops and drops them so that they
+// match what is pending, by id, and turns what effects report into inputs. Must not decide anything.
+import type { AskGate, Command, Stop } from '../core/commands.ts'
+import type { EventOf } from '../core/events.ts'
+import { LIMITS } from '../core/limits.ts'
+import type { Effects, Report, Running, StepCommand } from '../effects/context.ts'
+import { hasProc } from '../effects/proc.ts'
+import type { Told } from './advance.ts'
+import { createTimers } from './timers.ts'
+import type { Clock } from './clock.ts'
+
+/** Asks a person at a terminal; undefined = nobody answered (the gate goes on waiting for `gate answer`). */
+export type AskPerson = (gate: AskGate, signal: AbortSignal) => Promise<Told | undefined>
+
+/**
+ * The first progress of an attempt (its pid) waits this long, so that short steps cost no entry for it. Without /proc
+ * recovery needs the pid, and it goes on record at once.
+ */
+const FIRST_PROGRESS_MS = hasProc ? 250 : 0
+
+export interface LiveCommandsOptions {
+  readonly effects: Effects
+  readonly clock: Clock
+  readonly post: (told: Told) => void
+  readonly askPerson?: AskPerson | undefined
+}
+
+export interface LiveCommands {
+  /** Makes the command `id` be carried out as it is pending now; undefined = it is not pending any more. */
+  match(id: string, command: Command | undefined): void
+  /** Nothing may go on: everything is told to end at once, timers and questions are dropped. */
+  stopAll(): void
+}
+
+type Live =
+  | { readonly kind: 'timer' | 'sweep' }
+  | { readonly kind: 'gate'; readonly abort: AbortController }
+  | { readonly kind: 'step'; readonly step: LiveStep }
+
+export function createLiveCommands(options: LiveCommandsOptions): LiveCommands {
+  const { effects, post } = options
+  const live = new Map<string, Live>()
+  const timers = createTimers(options.clock, (id) => {
+    live.delete(id)
+    post({ type: 'timer.fired', id })
+  })
+
+  const startStep = (command: StepCommand): void => {
+    const step = new LiveStep(command, post, () => live.delete(command.id))
+    live.set(command.id, { kind: 'step', step })
+    step.start(effects)
+  }
+  const ask = (gate: AskGate): void => {
+    const abort = new AbortController()
+    live.set(gate.id, { kind: 'gate', abort })
+    options.askPerson?.(gate, abort.signal).then((answer) => {
+      if (answer && !abort.signal.aborted) post(answer)
+    }, () => {})
+  }
+  const drop = (id: string, was: Live): void => {
+    if (was.kind === 'timer') timers.drop(id)
+    else if (was.kind === 'gate') was.abort.abort()
+    else if (was.kind === 'step') return was.step.stop({ code: 'superseded', message: 'it is no longer wanted', now: true })
+    live.delete(id)
+  }
+  return {
+    match(id, command) {
+      const present = live.get(id)
+      if (!command) {
+        if (present) drop(id, present)
+      } else if (command.kind === 'timer') {
+        live.set(id, { kind: 'timer' })
+        timers.set(id, command.due)
+      } else if (command.kind === 'gate') {
+        if (!present) ask(command)
+      } else if (command.kind === 'sweep') {
+        if (present) return
+        live.set(id, { kind: 'sweep' })
+        effects.sweep().then(
+          (ended) => post({ type: 'sweep.outcome', ended }),
+          () => post({ type: 'sweep.outcome' }),
+        )
+      } else if (present?.kind === 'step') {
+        if (command.stop) present.step.stop(command.stop)
+      } else startStep(command)
+    },
+    stopAll() {
+      for (const [id, was] of [...live]) drop(id, was)
+      timers.clear()
+    },
+  }
+}
+
+/** An attempt, check or hook at work. After its outcome nothing of it is passed on any more. */
+class LiveStep {
+  readonly #command: StepCommand
+  readonly #post: (told: Told) => void
+  readonly #ended: () => void
+  #running: Running | undefined
+  #over = false
+  #progress: EventOf<'attempt.progressed'> | undefined
+  #progressTimer: NodeJS.Timeout | undefined
+  #progressedAt = -Infinity
+
+  constructor(command: StepCommand, post: (told: Told) => void, ended: () => void) {
+    this.#command = command
+    this.#post = post
+    this.#ended = ended
+  }
+
+  start(effects: Effects): void {
+    const report: Report = {
+      outcome: (outcome) => this.#end(outcome),
+      observed: (event) => {
+        if (this.#over) return
+        if (event.type === 'attempt.progressed') this.#progressed(event)
+        else if (this.#command.kind === 'attempt') this.#post({ type: 'attempt.observed', attempt_id: this.#command.id, event })
+        else this.#post({ type: 'observed', event })
+      },
+      usage: (usage, cost) => {
+        if (!this.#over) this.#post({ type: 'attempt.usage', attempt_id: this.#command.id, usage, cost })
+      },
+      waiting: (resumes_at, failure) => {
+        if (!this.#over) this.#post({ type: 'attempt.waiting', attempt_id: this.#command.id, resumes_at, failure })
+      },
+    }
+    this.#running = effects.start(this.#command, report)
+  }
+
+  stop(stop: Stop): void {
+    if (!this.#over) this.#running?.stop(stop)
+  }
+
+  #end(outcome: Parameters<Report['outcome']>[0]): void {
+    if (this.#over) return
+    this.#over = true
+    clearTimeout(this.#progressTimer)
+    this.#ended()
+    const { kind, id } = this.#command
+    if (kind === 'attempt') return this.#post({ type: 'attempt.outcome', attempt_id: id, outcome })
+    const { failure, process, duration_ms } = outcome
+    this.#post({ type: kind === 'check' ? 'check.outcome' : 'hook.outcome', id, failure, process, duration_ms })
+  }
+
+  /** At most one entry per interval, the latest facts in it; none after the end. */
+  #progressed(event: EventOf<'attempt.progressed'>): void {
+    this.#progress = { ...this.#progress, ...event }
+    if (this.#progressTimer) return
+    const since = performance.now() - this.#progressedAt
+    const wait = since === Infinity ? FIRST_PROGRESS_MS : Math.max(0, LIMITS.progressIntervalMs - since)
+    this.#progressTimer = setTimeout(() => {
+      this.#progressTimer = undefined
+      this.#progressedAt = performance.now()
+      this.#post({ type: 'attempt.observed', attempt_id: this.#command.id, event: this.#progress! })
+      this.#progress = undefined
+    }, wait).unref()
+  }
+}

@@ -1,0 +1,145 @@
+// Owns: starting a run. Its directory appears only once its sentinel runs and its lease is in it; no effect starts
+// before its first entries are on record.
+import { randomBytes } from 'node:crypto'
+import { ulid } from 'ulid'
+import { SpanwrightError } from '../core/error.ts'
+import type { InboundContext } from '../core/events.ts'
+import type { Refusal } from '../core/inputs.ts'
+import type { JsonObject } from '../core/json.ts'
+import type { Pipeline } from '../core/pipeline.ts'
+import { newRun } from '../core/state.ts'
+import { toTimestamp } from '../core/time.ts'
+import type { RunIdentity } from '../journal/run-identity.ts'
+import { beginExecution, isExecution, type Execution, type RunEnd } from './execution.ts'
+import { executionParts } from './execution-parts.ts'
+import { followRun } from './follow.ts'
+import { acquireLease, type Lease } from './lease.ts'
+import { takeRunKey } from './run-key.ts'
+import type { RunnerPorts } from './run-ports.ts'
+import { secretsOf, type RunSecrets } from './run-secrets.ts'
+import { startSentinel, type Sentinel } from './sentinel.ts'
+
+export interface StartOptions {
+  readonly pipeline: Pipeline
+  readonly pipelineHash: string
+  /** Absolute; absent when a program passed the pipeline. */
+  readonly pipelineFile?: string | undefined
+  /** Complete: defaults are filled in. */
+  readonly params: JsonObject
+  /** At most one run per key and store: a second start attaches to the first. */
+  readonly key?: string | undefined
+  readonly labels?: { readonly [name: string]: string } | undefined
+  /** Default: the pipeline's. */
+  readonly maxParallel?: number | undefined
+  readonly only?: string | undefined
+  readonly from?: string | undefined
+  readonly inbound?: InboundContext | undefined
+  /** Where steps run. */
+  readonly cwd: string
+  readonly git?: RunIdentity['git']
+  readonly version: string
+  readonly parent?: RunIdentity['parent']
+}
+
+export interface StartedRun {
+  readonly runId: string
+  /** Undefined when another process (or an earlier start) has the run of this key. */
+  readonly execution: Execution | undefined
+  readonly end: Promise<RunEnd>
+}
+
+/**
+ * Starts a run, or attaches to the one that has the key. Throws SpanwrightError: `store.unwritable`, `run.conflict`
+ * (key), `node.not_found` (only, from), `internal` (no sentinel). Then nothing was started.
+ */
+export async function startRun(options: StartOptions, ports: RunnerPorts): Promise<StartedRun> {
+  const runId = ulid()
+  if (options.key === undefined) return await startNew(runId, options, ports)
+  const { store } = ports
+  const key = await takeRunKey({ storeDirectory: store.directory, key: options.key, runId, exists: (id) => store.list().includes(id) })
+  if (!key.owned) return { runId: key.runId, execution: undefined, end: followRun(key.runId, ports) }
+  try {
+    return await startNew(runId, options, ports)
+  } catch (error) {
+    key.giveBack()
+    throw error
+  }
+}
+
+async function startNew(runId: string, options: StartOptions, ports: RunnerPorts): Promise<StartedRun> {
+  const { pipeline, params, inbound } = options
+  const secrets = secretsOf(pipeline, params, ports.env)
+  const identity = identityOf(runId, options, secrets)
+  const staged = await ports.store.create({ identity, pipeline, mask: secrets.mask, sync: ports.sync })
+  let sentinel: Sentinel | undefined
+  let lease: Lease | undefined
+  const { directory } = ports.store.paths(runId)
+  try {
+    if (staged.pipelineMasked) {
+      ports.warn('the pipeline holds the value of a secret: it is kept as *** and a resume would run that; use `secrets:` and ${{ env }} instead')
+    }
+    if (ports.store.kind === 'ndjson') {
+      sentinel = await sentinelFor(directory, ports, () => lease)
+      lease = acquireLease(staged.directory, { role: 'runner', execution: 1, sentinel: sentinel?.identity() })
+    }
+    const writer = staged.publish()
+    lease?.moveTo(directory)
+    const state = newRun(pipeline, ports.expressions)
+    const parts = executionParts(ports, { state, writer, identity, secrets, hold: lease && { lease, sentinel } })
+    const begun = await beginExecution(parts, {
+      type: 'create', run_id: runId, key: options.key, labels: options.labels ?? {}, pipeline_hash: options.pipelineHash,
+      params, max_parallel: options.maxParallel ?? pipeline.max_parallel, only: options.only, from: options.from,
+      trace_id: identity.trace_id, inbound,
+    })
+    if (isExecution(begun)) return { runId, execution: begun, end: begun.end }
+    parts.close()
+    throw refusalError(begun)
+  } catch (error) {
+    sentinel?.dismiss()
+    staged.discard()
+    ports.store.remove(runId)
+    throw error
+  }
+}
+
+/** The sentinel of a run, if the composition has a takeover for it. A new one is put into the lease. */
+export async function sentinelFor(directory: string, ports: RunnerPorts, lease: () => Lease | undefined): Promise<Sentinel | undefined> {
+  if (!ports.takeover) return undefined
+  return await startSentinel({
+    takeover: [...ports.takeover, directory],
+    replaced: (identity) => lease()?.update({ sentinel: identity }),
+    failed: (error) => ports.warn(`the run goes on without a sentinel (${error.message}): if this process is killed, run \`spanwright recover\``),
+  })
+}
+
+/** A refusal as an error for the caller of a library function or a command. */
+export function refusalError({ refused, message }: Refusal): SpanwrightError {
+  switch (refused) {
+    case 'not_found': return new SpanwrightError('node.not_found', message)
+    case 'invalid': return new SpanwrightError('usage.invalid', message)
+    case 'conflict': case 'stale': return new SpanwrightError('run.conflict', message)
+  }
+}
+
+function identityOf(runId: string, options: StartOptions, secrets: RunSecrets): RunIdentity {
+  const { pipeline, inbound } = options
+  const open = Object.entries(options.params).filter(([name]) => !secrets.secretParams.includes(name))
+  return {
+    run_id: runId,
+    ...(options.key !== undefined && { key: options.key }),
+    labels: { ...options.labels },
+    pipeline: {
+      name: pipeline.name,
+      hash: options.pipelineHash,
+      ...(options.pipelineFile !== undefined && { file: options.pipelineFile }),
+    },
+    params: Object.fromEntries(open) as RunIdentity['params'],
+    ...(secrets.secretParams.length > 0 && { secret_params: [...secrets.secretParams] }),
+    created: toTimestamp(Date.now()),
+    cwd: options.cwd,
+    ...(options.git && { git: options.git }),
+    versions: { spanwright: options.version, node: process.version },
+    trace_id: inbound?.relation === 'parent' ? inbound.trace_id : randomBytes(16).toString('hex'),
+    ...(options.parent && { parent: options.parent }),
+  }
+}
