@@ -32,16 +32,16 @@ function rogue(): Told {
 describe('a run with a failed branch', () => {
   test('at 100 columns', () => {
     expect(draw(rogue())).toEqual([
-      ` rogue  01KH3DN4ST  ${spinnerOf(rogue().now)} running, will fail                                                     28m 59s`,
+      ` rogue  01KH3DN4ST  ⠹ running, will fail                                                     28m 59s`,
       '',
       ' ✓ 3 nodes finished                                                               17m 54s      $2.84',
-      ` ${spinnerOf(rogue().now)} implement                    3 branches, join all   ✓ 1   ✕ 1                  11m 05s      $2.41`,
+      ` ⠹ implement                    3 branches, join all   ✓ 1   ✕ 1                  11m 05s      $2.41`,
       '   ✓ dungeon                                                                      10m 00s      $2.41',
       '   ✕ monsters                                                                     11m 00s',
       '     ✕ impl                     turn_limit: Turn limit reached (max_turns=25)     11m 00s',
       "       apply_patch: expected '*** Begin Patch'",
-      `   ${spinnerOf(rogue().now)} player_io                                                                    11m 05s`,
-      `     ${spinnerOf(rogue().now)} impl @1.1  1/2           turn 12                                           11m 05s`,
+      `   ⠹ player_io                                                                    11m 05s`,
+      `     ⠹ impl @1.1  1/2           turn 12                                           11m 05s`,
       '       > wrote src/io.rs (118 lines)',
       ' · review                       will be skipped: implement needs all 3 branches',
       ' · ship                         will be skipped',
@@ -62,7 +62,7 @@ describe('a run with a failed branch', () => {
     expect(lines.at(-1)).toMatch(/^ \$5\.25 {2}21 % of \$25 {2}↑6k ↓800 {2}1\/4 slots {2}6 attempts {2}\?/)
   })
   test('below 40 columns there is one line', () => {
-    expect(draw(rogue(), { columns: 39 })).toEqual([` rogue ${spinnerOf(rogue().now)} ✕1 28m59s`.slice(1)])
+    expect(draw(rogue(), { columns: 39 })).toEqual([` rogue ⠹ ✕1 28m59s`.slice(1)])
   })
   test('in ASCII nothing else is used', () => {
     for (const line of draw(rogue(), { ascii: true })) expect(line).toMatch(/^[ -~]*$/)
@@ -78,13 +78,17 @@ describe('a run with a failed branch', () => {
     expect(lines.join('\n')).toContain('✕ impl')
     expect(lines.join('\n')).not.toContain('3 nodes finished')
   })
+  test('only the spinner moves between two frames', () => {
+    const [first, second] = [0, 250].map((spin) => draw(rogue(), { spin }))
+    expect(first!.join('\n')).not.toBe(second!.join('\n'))
+    expect(first!.join('\n').replaceAll('⠋', '⠙')).toBe(second!.join('\n'))
+  })
   test('the focused row is marked', () => {
     const lines = draw(rogue(), { focus: 'implement:monsters' })
     expect(lines.filter((line) => line.startsWith('▌'))).toEqual([expect.stringMatching(/^▌ {2}✕ monsters/)])
   })
 })
 
-const spinnerOf = (now: number): string => ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'][Math.floor(now / 250) % 10]!
 
 test('a retry tells its delay and why, a gate its question, a wait its time', () => {
   const told = new Told(pipelineOf('release', [runNode('build'), gateNode('ship', [])]))

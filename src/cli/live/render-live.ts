@@ -10,8 +10,10 @@ import { runIsDoomed } from './verdict.ts'
 
 export interface Screen extends Look {
   readonly rows: number
-  /** Epoch ms. */
+  /** Epoch ms: what times are counted to. */
   readonly now: number
+  /** Turns the spinner (epoch ms); without it the spinner stands. */
+  readonly spin?: number | undefined
   /** Path of the focused row. */
   readonly focus?: string | undefined
   /** A question to the person at the keyboard, or the help: stands in place of the key hints. */
@@ -32,7 +34,7 @@ const NARROW_COLUMNS = 40
 /** The lines of the live view, each at most `columns` wide, at most `rows - 1` of them. */
 export function renderLive(view: RunView, screen: Screen): string[] {
   if (screen.columns < NARROW_COLUMNS) return [oneLine(view, screen)]
-  const drawing: Drawing = { look: screen, now: screen.now }
+  const drawing: Drawing = { look: screen, now: screen.now, spin: screen.spin }
   const head = header(view, screen)
   const foot = footer(view, screen)
   const wide = screen.columns >= WIDE_COLUMNS
@@ -47,7 +49,7 @@ export function renderLive(view: RunView, screen: Screen): string[] {
 function oneLine(view: RunView, screen: Screen): string {
   const failed = [...view.root.nodes.values()].reduce((sum, node) => sum + (node.fanout?.failed ?? (isBad(node.mark) ? 1 : 0)), 0)
   const pieces: Piece[] = [
-    piece(cutMiddle(cleanLine(view.name), 16, screen.ascii), 'bold'), piece(' '), piece(glyph('running', screen, screen.now), 'live'),
+    piece(cutMiddle(cleanLine(view.name), 16, screen.ascii), 'bold'), piece(' '), piece(glyph('running', screen, screen.spin), 'live'),
   ]
   if (failed > 0) pieces.push(piece(' '), piece(`${glyph('failure', screen)}${failed}`, 'bad'))
   if (view.gates.size > 0) pieces.push(piece(' '), piece(`${glyph('gate', screen)}${view.gates.size}`, 'warn'))
@@ -61,7 +63,7 @@ function header(view: RunView, screen: Screen): string[] {
   const wide = screen.columns >= WIDE_COLUMNS
   const left: Piece[] = [
     piece(' '), piece(cleanLine(view.name), 'bold'), piece(wide ? '  ' : ' '), piece(screen.shortId, 'dim'), piece('  '),
-    piece(glyph('running', screen, screen.now), 'live'), piece(view.phase === 'canceling' ? ' canceling' : ' running'),
+    piece(glyph('running', screen, screen.spin), 'live'), piece(view.phase === 'canceling' ? ' canceling' : ' running'),
   ]
   if (view.phase !== 'canceling' && runIsDoomed(view)) left.push(piece(', '), piece('will fail', 'bad'))
   const time = [piece(elapsed(screen.now - view.startedAt, !wide))]
@@ -92,7 +94,7 @@ function treeLine(row: TreeRow, screen: Screen, priced: boolean): string {
   const right = rightSide(row, { time, cost: wide && priced, columns: row.name === undefined ? 0 : 1 })
   if (row.bar) return line([...margin, piece(indent), ...barPieces(row.bar, screen, columnsOf(indent))], [...row.detail], screen)
   if (row.name === undefined) return line([...margin, piece(indent), ...row.detail], right, screen)
-  const mark = row.mark ? glyphPiece(row.mark, screen, screen.now) : piece(' ')
+  const mark = row.mark ? glyphPiece(row.mark, screen, screen.spin) : piece(' ')
   const label = row.tag === undefined || row.tag === '' ? row.name : wide ? `${row.name} ${row.tag}` : `${row.name} ${row.tag.split(' ')[0]}`
   const before = columnsOf(indent) + columnsOf(mark.text) + 1
   const room = wide ? NAME_COLUMNS - before : Math.max(8, Math.floor(screen.columns / 2) - before)

@@ -28,6 +28,8 @@ export interface TreeRow {
 export interface Drawing {
   readonly look: Look
   readonly now: number
+  /** Turns the spinner (epoch ms); without it the spinner stands. */
+  readonly spin?: number | undefined
 }
 
 const OPEN: readonly Mark[] = ['running', 'retrying', 'waiting', 'gate']
@@ -300,9 +302,9 @@ function oldestAttempt(fanout: FanoutView): NodeView | undefined {
   return oldest
 }
 
-function oldestRow(node: NodeView, depth: number, { look, now }: Drawing): TreeRow {
+function oldestRow(node: NodeView, depth: number, { look, now, spin }: Drawing): TreeRow {
   const { startedAt, lastOutputAt, number } = node.attempt!
   const name = `${node.inside.key ?? ''}/${node.id}`
   const text = `oldest: ${name} @${node.visit}.${number}   ${elapsed(now - startedAt)}, last output ${elapsed(now - lastOutputAt)} ago`
-  return { depth, detail: [piece(`${glyph('running', look, now)} `, 'live'), piece(text)], weight: 'output' }
+  return { depth, detail: [piece(`${glyph('running', look, spin)} `, 'live'), piece(text)], weight: 'output' }
 }

@@ -1,0 +1,103 @@
+// Owns: `show`: result, original cause, spend and every node of a run, ended or not.
+import { originalCause } from '../../core/failure.ts'
+import type { CommandFunction } from '../command-table.ts'
+import { causeChain } from '../cause.ts'
+import { budgetUsed } from '../live/render-live.ts'
+import type { RunView } from '../live/run-view.ts'
+import { openRun } from '../open-store.ts'
+import { conditionText, resultWord, runFacts, runJson, viewOf, type RunFacts } from '../run-report.ts'
+import { nodesJson, SHOW_COLUMNS, showRows } from '../show-rows.ts'
+import { shortId } from '../store-path.ts'
+import { count, counted, elapsed, spend, timeOfDay, tokens } from '../terminal/amounts.ts'
+import { glyph, line, markOf, paint, piece, roleOf, type Look } from '../terminal/style.ts'
+import { table } from '../terminal/table.ts'
+import { cleanLine, cut } from '../terminal/text.ts'
+
+export const show: CommandFunction = async ({ args, options, output }) => {
+  const { store, runId } = await openRun({ args, options })
+  const facts = runFacts(store, runId)
+  const all = options['all'] === true
+  const view = viewOf(store, runId, { keepAll: all || options['json'] === true })
+  const now = facts.condition === 'running' ? Date.now() : view.lastAt
+  if (options['json'] === true) {
+    const spent = view.root.spend
+    output.json({
+      ...runJson(facts, now),
+      hook_failures: facts.final?.hook_failures ?? [],
+      spend: { attempts: spent.attempts, retries: spent.retries, cost_usd: spent.usd, cost_unpriced: spent.unpriced },
+      gates: [...view.gates.values()].map(({ path, question, choices }) => ({ node: path, question, choices })),
+      ...nodesJson(view, now),
+    })
+    return 0
+  }
+  const rows = showRows(view, { look: output.look, now, all })
+  output.result(...heading({ facts, view, now, short: shortId(runId, store.list()) }, output.look), '', ...table(SHOW_COLUMNS, rows, output.look))
+  return 0
+}
+
+interface Headed {
+  readonly facts: RunFacts
+  readonly view: RunView
+  readonly now: number
+  readonly short: string
+}
+
+/** Run, cause, what waits, spend: the order of every view. */
+export function heading({ facts, view, now, short }: Headed, look: Look): string[] {
+  const { final } = facts
+  const wide = look.columns >= 80
+  const mark = final ? markOf(final.result) : facts.condition === 'lost' ? 'error' : 'running'
+  const state = final ? resultWord(final.result) : conditionText(facts, view)
+  const ran = elapsed(final?.duration_ms ?? now - view.startedAt, !wide)
+  const started = wide ? `   started ${timeOfDay(view.startedAt)}, ${final ? `took ${ran}` : `${ran} ago`}` : ''
+  const lines = [
+    line(
+      [piece(' '), piece(cleanLine(view.name), 'bold'), piece(wide ? '   ' : ' '), piece(wide ? facts.runId : short, 'dim'), piece('   '), piece(`${glyph(mark, look)} ${state}`, roleOf(mark)), piece(started)],
+      wide ? [] : [piece(ran)], look,
+    ),
+    ...causeLines(facts, view, look),
+  ]
+  for (const gate of [...view.gates.values()].slice(0, 3)) {
+    lines.push(line([piece(' waits   ', 'dim'), piece(`${gate.path}: ${cleanLine(gate.question)}`, 'warn'), piece(`  spanwright gate answer ${short} ${gate.path} ${gate.choices.join('|')}`)], [], look))
+  }
+  const sums = spendText(view)
+  return sums === '' ? lines : [...lines, paint([piece(' spend   ', 'dim'), piece(sums)], look)]
+}
+
+function causeLines(facts: RunFacts, view: RunView, look: Look): string[] {
+  const failure = facts.final?.failure ?? view.failure ?? firstFailure(view)
+  const hooks = facts.final?.hook_failures ?? []
+  const lines: string[] = []
+  if (failure) {
+    const [origin] = causeChain(failure, facts.final?.nodes ?? [])
+    const { code, message } = originalCause(failure)
+    const room = look.columns - 9
+    lines.push(line([piece(' cause   ', 'dim'), piece(code, 'bad'), piece(`  ${origin && origin.where !== 'run' ? `${origin.where}  ` : ''}`), piece(cut(cleanLine(message), room, look.ascii))], [], look))
+  }
+  for (const hook of hooks.slice(0, 3)) {
+    lines.push(line([piece(' hook    ', 'dim'), piece(`${hook.node ?? 'run'} ${hook.hook} failed`, 'bad'), piece(`  ${cleanLine(originalCause(hook.failure).message)}`)], [], look))
+  }
+  return lines
+}
+
+/** Of a run that is not ended: the first node that failed and was not tolerated. */
+function firstFailure(view: RunView): RunView['failure'] {
+  for (const node of view.root.nodes.values()) {
+    if (node.failure && node.result !== 'skip' && !node.tolerated && !node.routed) return node.failure
+    const lane = [...(node.fanout?.lanes.values() ?? [])].find(({ failure, result }) => failure && result !== 'cancellation')
+    if (lane) return lane.failure
+  }
+  return undefined
+}
+
+function spendText(view: RunView): string {
+  const sums = view.root.spend
+  const money = spend(sums.usd, sums.unpriced)
+  const budget = budgetUsed(view)
+  const cached = sums.input > 0 && sums.cacheRead > 0 ? ` (${Math.round((sums.cacheRead / sums.input) * 100)} % cache)` : ''
+  return [
+    [money, budget && `${Math.round(budget.share * 100)} % of ${budget.limit}`].filter((part) => part !== undefined && part !== '').join(', '),
+    sums.input > 0 ? `${tokens(sums.input)} in${cached}, ${tokens(sums.output)} out` : '',
+    sums.attempts > 0 ? `${counted(sums.attempts, 'attempt')}${sums.retries > 0 ? `, ${count(sums.retries)} of them ${sums.retries === 1 ? 'a retry' : 'retries'}` : ''}` : '',
+  ].filter((part) => part !== '').join('   ')
+}
