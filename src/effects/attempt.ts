@@ -12,6 +12,7 @@ import type { Report, Running } from './context.ts'
 import { OUTCOME_FILE, OUTPUTS_FILE, RETRY_CONTEXT_FILE } from './environment.ts'
 import { maskedOutcome } from './masked-outcome.ts'
 import { endedObservation } from './processes.ts'
+import { messageOf } from './reason.ts'
 import { mergeOutcome, type Reported, type Subject } from './reported-outcome.ts'
 import { retryContext } from './retry-context.ts'
 import { lookBefore, readSaid, warningEvent, type Before, type Stay, type WorkingDirectories } from './status-files.ts'
@@ -20,18 +21,25 @@ export type CommandAttempt = RunAttempt & { readonly node: RunNode }
 
 /** Starts the command of an attempt; the outcome is reported when nothing of it runs any more. */
 export function startAttempt(ground: Ground, directories: WorkingDirectories, command: CommandAttempt, report: Report): Running {
-  const { context } = ground
+  const { context, files } = ground
   const subject: Subject = { node: command.place.node, visit: command.place.visit, attempt: command.attempt, attempt_id: command.id }
   const prepared = prepare(ground, { line: command.node.run, inputs: command.inputs, place: command.place })
   if ('failure' in prepared) return refuse(prepared, report)
-  const directory = context.files.directory(command.id)
-  writeBefore(ground, command, prepared, directory)
+  const directory = files.directory(command.id)
+  const told = retryContext(command)
+  if (told !== undefined) files.write(directory, RETRY_CONTEXT_FILE, told)
   const stay = directories.enter(prepared.cwd)
   const before = lookBefore(prepared.cwd, context.runId)
   const run = startCommand(ground, planOf(ground, command, { directory, subject, report, prepared }), prepared)
   if ('failure' in run) {
     directories.leave(stay)
     return refuse(run, report)
+  }
+  try {
+    // The child is at work meanwhile: only what it needs was written before its start.
+    writeCommand(ground, command, prepared, directory)
+  } catch (error) {
+    run.stop({ code: 'store_unwritable', message: messageOf(error), now: true })
   }
   void run.done
     .finally(() => directories.leave(stay))
@@ -53,7 +61,7 @@ interface Surroundings {
   readonly prepared: Prepared
 }
 
-function planOf({ context }: Ground, command: CommandAttempt, { directory, subject, report, prepared }: Surroundings): CommandPlan {
+function planOf({ files }: Ground, command: CommandAttempt, { directory, subject, report, prepared }: Surroundings): CommandPlan {
   const { node } = command
   const capped = (stream: string) => (limitBytes: number) =>
     report.observed({ type: 'log.capped', ...subject, stream, limit_bytes: limitBytes })
@@ -68,8 +76,8 @@ function planOf({ context }: Ground, command: CommandAttempt, { directory, subje
     timeoutMs: node.timeout_ms,
     stallMs: node.stall_timeout_ms,
     leaveRunning: node.leave_running,
-    stdout: context.files.openLog(directory, 'stdout.log', capped('stdout')),
-    stderr: context.files.openLog(directory, 'stderr.log', capped('stderr')),
+    stdout: files.openLog(directory, 'stdout.log', capped('stdout')),
+    stderr: files.openLog(directory, 'stderr.log', capped('stderr')),
     stalled: (idleMs) => report.observed({ type: 'stall.detected', ...subject, reason: 'no output', idle_ms: idleMs, action: 'TERM' }),
     progressed: ({ pid, outputBytes, lastOutputAt }) =>
       report.observed({
@@ -82,7 +90,7 @@ function planOf({ context }: Ground, command: CommandAttempt, { directory, subje
 }
 
 /** What was asked of the step, for people who look into the run afterwards. */
-function writeBefore({ context }: Ground, command: CommandAttempt, prepared: Prepared, directory: string): void {
+function writeCommand({ files }: Ground, command: CommandAttempt, prepared: Prepared, directory: string): void {
   const { executable, cwd, declared } = prepared
   const { node, place } = command
   const record: JsonObject = {
@@ -94,13 +102,11 @@ function writeBefore({ context }: Ground, command: CommandAttempt, prepared: Pre
     ...(node.timeout_ms === undefined ? {} : { timeout_ms: node.timeout_ms }),
     traceparent: `00-${place.trace_id}-${place.span_id}-${place.sampled ? '01' : '00'}`,
   }
-  context.files.write(directory, 'command.json', `${JSON.stringify(context.mask.json(record), undefined, 2)}\n`)
-  const told = retryContext(command)
-  if (told !== undefined) context.files.write(directory, RETRY_CONTEXT_FILE, context.mask.text(told))
+  files.write(directory, 'command.json', record)
 }
 
 function finish(
-  { context, kept }: Ground,
+  { context, files, kept }: Ground,
   command: CommandAttempt,
   { directory, subject, report, prepared, before, stay }: Surroundings & { readonly before: Before; readonly stay: Stay },
   { ending, failure, process }: Ran,
@@ -125,19 +131,19 @@ function finish(
     },
     subject,
   )
-  for (const observation of merged.observations) report.observed(context.mask.json(observation as unknown as JsonObject) as unknown as typeof observation)
+  for (const observation of merged.observations) report.observed(context.mask.event(observation))
   const { outcome, warning } = maskedOutcome(merged.outcome, context.mask)
   if (warning) report.observed(warningEvent(warning, subject.node, command.id))
-  writeAfter(context.files, directory, outcome, said.source !== undefined || said.faults.length > 0 || Object.keys(said.textOutputs).length > 0)
+  writeAfter(files, directory, outcome, said.source !== undefined || said.faults.length > 0 || Object.keys(said.textOutputs).length > 0)
   return { ...outcome, process, duration_ms: ending.durationMs }
 }
 
 /** The outcome as it was understood takes the place of what the step wrote unmasked. */
-function writeAfter(files: Ground['context']['files'], directory: string, outcome: Reported, spoke: boolean): void {
+function writeAfter(files: Ground['files'], directory: string, outcome: Reported, spoke: boolean): void {
   // A step may have made a directory of either.
   if (spoke) for (const name of [OUTPUTS_FILE, OUTCOME_FILE]) rmSync(join(directory, name), { force: true, recursive: true })
   if (!spoke && !outcome.failure && outcome.label === undefined) return
   const result = outcome.skipped ? 'skip' : outcome.failure ? 'failure' : outcome.partial ? 'partial' : 'success'
   const { skipped: _skipped, partial: _partial, ...rest } = outcome
-  files.write(directory, OUTCOME_FILE, `${JSON.stringify({ result, ...rest }, undefined, 2)}\n`)
+  files.write(directory, OUTCOME_FILE, JSON.parse(JSON.stringify({ result, ...rest })) as JsonObject)
 }

@@ -10,17 +10,18 @@ import { asText, fill } from '../core/template.ts'
 import { toExecutable, type Executable } from './command-line.ts'
 import type { EffectsContext } from './context.ts'
 import { childEnvironment, declaredEnvironment, secretsOf, type Environment, type StepFacts } from './environment.ts'
-import type { Log } from './log.ts'
 import { markerOf } from './marker.ts'
 import { processFailure } from './process-failure.ts'
 import { ChildRun, type Ending, type Launch } from './process.ts'
-import type { OomSource } from './oom.ts'
+import type { OomWatch } from './oom.ts'
+import type { Log, StepFiles } from './run-files.ts'
 
 /** Read once for all commands of a run. */
 export interface Ground {
   readonly context: EffectsContext
+  readonly files: StepFiles
   readonly inherited: Environment
-  readonly oom: OomSource | undefined
+  readonly oom: OomWatch
   /** Process groups that `leave_running` kept. */
   readonly kept: Set<number>
 }

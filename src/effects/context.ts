@@ -4,28 +4,10 @@ import type { CallFunction } from '../core/call.ts'
 import type { RunAttempt, RunCheck, RunHook, Stop } from '../core/commands.ts'
 import type { Observation } from '../core/events.ts'
 import type { FailureReport } from '../core/failure.ts'
-import type { Json, JsonObject } from '../core/json.ts'
+import type { JsonObject } from '../core/json.ts'
 import type { Cost, Outcome, Usage } from '../core/outcome.ts'
-import type { Log } from './log.ts'
+import type { Mask } from '../journal/masking.ts'
 import type { OomSource } from './oom.ts'
-
-/** The one function between capture and everything that is written (I8). */
-export interface Mask {
-  text(text: string): string
-  json<T extends Json | undefined>(value: T): T
-}
-
-/** Where effects write what belongs to a step; everything is masked on its way and made when there is something to write. */
-export interface StepFiles {
-  /** Absolute directory of an attempt (or visit, for the checks of a node without attempts), made if it is not there. */
-  directory(id: string): string
-  /** A capped log in it; the file appears with the first output. `capped` is told once when the cap is reached. */
-  openLog(directory: string, name: string, capped: (limitBytes: number) => void): Log
-  /** Keeps the tail only. */
-  openTail(): Log
-  /** Writes a file in it, replacing one that is there in one step. */
-  write(directory: string, name: string, content: string): void
-}
 
 export interface StepLogger {
   info(message: string, fields?: JsonObject): void
@@ -44,7 +26,6 @@ export interface EffectsContext {
   readonly secrets: ReadonlyMap<string, string>
   readonly secretNames: readonly string[]
   readonly mask: Mask
-  readonly files: StepFiles
   /** Functions of a TypeScript pipeline by `call.name`. */
   readonly functions: ReadonlyMap<string, CallFunction>
   readonly logger: StepLogger

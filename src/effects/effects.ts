@@ -7,10 +7,11 @@ import type { Effects, EffectsContext, Report, Running, StepCommand } from './co
 import { inheritable } from './environment.ts'
 import { CallRun, type CallAttempt } from './function.ts'
 import { markerOf } from './marker.ts'
-import { findOomSource } from './oom.ts'
+import { findOomSource, OomWatch } from './oom.ts'
 import { hasProc } from './proc.ts'
 import { endedObservation, endGroup, endMarked } from './processes.ts'
 import { reason } from './reason.ts'
+import { createStepFiles } from './run-files.ts'
 import { WorkingDirectories } from './status-files.ts'
 import { startCheck, startHook } from './verification.ts'
 
@@ -21,8 +22,9 @@ const SWEEP_KILL_MS = 1_000
 export function createEffects(context: EffectsContext): Effects {
   const ground: Ground = {
     context,
+    files: createStepFiles(context.runDir, context.mask),
     inherited: inheritable(context.env, context.secretNames),
-    oom: context.oom ?? findOomSource(),
+    oom: new OomWatch(context.oom ?? findOomSource()),
     kept: new Set(),
   }
   const directories = new WorkingDirectories()

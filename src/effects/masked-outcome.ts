@@ -1,6 +1,6 @@
 // Owns: masking of what a step reports before anybody sees it (I8), so that later steps see what the journal holds.
 import type { JsonObject } from '../core/json.ts'
-import type { Mask } from './context.ts'
+import type { Mask } from '../journal/masking.ts'
 import type { Reported } from './reported-outcome.ts'
 import type { Warning } from './status-files.ts'
 
@@ -16,7 +16,8 @@ export function maskedOutcome(reported: Reported, mask: Mask): { readonly outcom
     ...(label === undefined ? {} : { label: mask.text(label) }),
     ...(next === undefined ? {} : { next: mask.text(next) }),
   }
-  const names = Object.keys(outputs ?? {}).filter((name) => JSON.stringify(outputs![name]) !== JSON.stringify(maskedOutputs![name]))
+  // The mask gives back the same object where it found nothing.
+  const names = maskedOutputs === outputs ? [] : Object.keys(outputs ?? {}).filter((name) => outputs![name] !== maskedOutputs![name])
   if (names.length === 0) return { outcome }
   return {
     outcome,

@@ -24,6 +24,37 @@ export function findOomSource(): OomSource | undefined {
   return candidates.find((source) => countOomKills(source) !== undefined)
 }
 
+/** A baseline this fresh is good enough for an attempt that starts now. */
+const FRESH_MS = 1_000
+
+/** Counts kills between the start of an attempt and its end, without reading a file at every start. */
+export class OomWatch {
+  readonly #source: OomSource | undefined
+  #known: number | undefined
+  #readAt = -Infinity
+
+  constructor(source: OomSource | undefined) {
+    this.#source = source
+  }
+
+  /** Kills before an attempt that starts now. */
+  before(): number | undefined {
+    if (performance.now() - this.#readAt > FRESH_MS) this.#read()
+    return this.#known
+  }
+
+  /** Kills since `before`. */
+  since(before: number | undefined): number {
+    this.#read()
+    return before === undefined || this.#known === undefined ? 0 : this.#known - before
+  }
+
+  #read(): void {
+    this.#known = countOomKills(this.#source)
+    this.#readAt = performance.now()
+  }
+}
+
 /** Kills so far; undefined when it cannot be read. */
 export function countOomKills(source: OomSource | undefined): number | undefined {
   if (!source) return undefined

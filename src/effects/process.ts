@@ -7,10 +7,10 @@ import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Stop } from '../core/commands.ts'
 import { after } from './deadline.ts'
-import type { Log, LogEnd } from './log.ts'
-import { countOomKills, type OomSource } from './oom.ts'
+import type { OomWatch } from './oom.ts'
 import { groupMembers, hasProc, signalProcess } from './proc.ts'
 import { endGroup, endMarked, type EndedProcess } from './processes.ts'
+import type { Log, LogEnd } from './run-files.ts'
 
 export interface Launch {
   readonly file: string
@@ -27,7 +27,7 @@ export interface Launch {
   readonly marker: string
   readonly stdout: Log
   readonly stderr: Log
-  readonly oom: OomSource | undefined
+  readonly oom: OomWatch
   /** Told before it is stopped for a stall. */
   readonly stalled?: ((idleMs: number) => void) | undefined
   /** Told every few seconds while there is news. */
@@ -95,12 +95,11 @@ export class ChildRun {
   #lastOutput = performance.now()
   #lastOutputAt: number | undefined
   #bytes = 0
-  #logError: unknown
   #exited = false
 
   constructor(launch: Launch) {
     this.#launch = launch
-    this.#oomBefore = countOomKills(launch.oom)
+    this.#oomBefore = launch.oom.before()
     const subprocess = execa(launch.file, launch.args, {
       cwd: launch.cwd, env: launch.env, extendEnv: false, reject: false, detached: true, cleanup: false,
       stdin: 'ignore', stdout: 'pipe', stderr: 'pipe', buffer: false, stripFinalNewline: false,
@@ -130,12 +129,7 @@ export class ChildRun {
       this.#bytes += chunk.length
       this.#lastOutput = performance.now()
       this.#lastOutputAt = Date.now()
-      try {
-        log.write(chunk)
-      } catch (error) {
-        // A full disk must not become an exception in a stream's handler: the step goes on, its outcome says so.
-        this.#logError ??= error
-      }
+      log.write(chunk)
     })
     // Reading ends with the stream; why it broke does not matter once the exit is known.
     stream?.on('error', () => {})
@@ -193,19 +187,21 @@ export class ChildRun {
   async #finish(): Promise<Ending> {
     const exit = await this.#exit.promise
     const durationMs = performance.now() - this.#startedAt
-    const oomAfter = exit === 'not started' ? undefined : countOomKills(this.#launch.oom)
+    const suspicious = typeof exit === 'object' && (exit.signal === 'SIGKILL' || exit.code === 137)
+    const oomKills = suspicious ? this.#launch.oom.since(this.#oomBefore) : 0
     for (const cancel of this.#timers) cancel()
     const pid = this.#child.pid
     const { ended, left } = typeof exit === 'object' ? await this.#clear(pid!, exit.code === 0) : { ended: [], left: 0 }
     const [stdout, stderr] = await this.#drain(exit, left > 0)
-    if (this.#logError !== undefined) throw this.#logError
+    const unwritten = stdout.error ?? stderr.error
+    if (unwritten) throw unwritten
     const result = exit === 'not started' ? await this.#result : undefined
     return {
       pid,
       ...(typeof exit === 'object' ? { exitCode: exit.code ?? undefined, signal: exit.signal ?? undefined } : {}),
       spawnError: result ? spawnErrorOf(result.cause) : undefined,
       halt: this.#halt,
-      oomKills: (oomAfter ?? 0) - (this.#oomBefore ?? oomAfter ?? 0),
+      oomKills,
       unkillable: exit === 'unkillable',
       ended, left, durationMs, stdout, stderr,
     }
@@ -241,11 +237,11 @@ export class ChildRun {
     if (keepReading) {
       // It goes on writing to these pipes: a closed one would end it by SIGPIPE. They hold no process open.
       for (const stream of streams) (stream as Readable & { unref?: () => void }).unref?.()
-      void Promise.all(streams.map(closed)).then(() => Promise.all([out.end(), err.end()]))
+      void Promise.all(streams.map(closed)).then(() => [out.end(), err.end()])
       return [out.soFar(), err.soFar()]
     }
     for (const stream of streams) stream.destroy()
-    return [await out.end(), await err.end()]
+    return [out.end(), err.end()]
   }
 }
 

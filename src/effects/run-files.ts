@@ -1,97 +1,90 @@
-// Owns: the files of steps in the run directory (0700/0600): attempt directories, artifacts, capped logs with their tails.
-// Everything passes the mask on its way (I8) and is bounded (I9).
-import { closeSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+// Owns: where the files of steps lie in the run directory, and how effects write them: masked, bounded, made when there
+// is something to write (I8, I9). The formats of the journal's own files are the journal's.
 import { join } from 'node:path'
-import { LIMITS } from '../core/limits.ts'
+import type { Json } from '../core/json.ts'
 import { parseAttemptId } from '../core/ids.ts'
-import type { Mask, StepFiles } from './context.ts'
-import type { Log, LogEnd } from './log.ts'
+import { writeArtifact } from '../journal/artifacts.ts'
+import { makeDirectory } from '../journal/atomic-file.ts'
+import { LogWriter } from '../journal/log-writer.ts'
+import type { Mask } from '../journal/masking.ts'
+import { attemptDirectory } from '../journal/run-directory.ts'
+
+export interface LogEnd {
+  /** The last part of the output, masked. */
+  readonly tail: string
+  readonly bytes: number
+  /** The log could not be written. */
+  readonly error?: Error | undefined
+}
+
+/** One output stream of a step on its way to a capped, masked log. */
+export interface Log {
+  write(chunk: Buffer): void
+  /** No more output: what is left is written. */
+  end(): LogEnd
+  /** The same as `end` tells, while output may still come. */
+  soFar(): LogEnd
+}
+
+export interface StepFiles {
+  /**
+   * Absolute directory of an attempt, made if it is not there. Given the id of a visit, that of its attempt 0, which
+   * holds what belongs to no attempt (checks of a fan-out).
+   */
+  directory(id: string): string
+  /** `capped` is told once, when the log file does not take more. */
+  openLog(directory: string, name: string, capped?: (limitBytes: number) => void): Log
+  /** Keeps the tail only. */
+  openTail(): Log
+  /** Text as it is, JSON indented. */
+  write(directory: string, name: string, content: Json): void
+}
 
 export function createStepFiles(runDir: string, mask: Mask): StepFiles {
   return {
     directory(id) {
-      const attempt = parseAttemptId(id)
-      const directory = attempt
-        ? join(runDir, 'attempts', attempt.path, `${attempt.visit}.${attempt.attempt}`)
-        : join(runDir, 'attempts', ...splitVisit(id))
-      mkdirSync(directory, { recursive: true, mode: 0o700 })
+      const directory = attemptDirectory(runDir, parseAttemptId(id) ? id : `${id}.0`)
+      makeDirectory(directory)
       return directory
     },
-    openLog: (directory, name, capped) => new CappedLog(mask, join(directory, name), capped),
-    openTail: () => new CappedLog(mask, undefined, () => {}),
-    write(directory, name, content) {
-      const path = join(directory, name)
-      writeFileSync(`${path}.new`, content, { mode: 0o600 })
-      renameSync(`${path}.new`, path)
-    },
+    openLog: (directory, name, capped) => new LazyLog(mask, join(directory, name), capped),
+    openTail: () => new LazyLog(mask, undefined, undefined),
+    write: (directory, name, content) => writeArtifact(join(directory, name), content, mask),
   }
 }
 
-function splitVisit(id: string): string[] {
-  const at = id.lastIndexOf('@')
-  return at < 0 ? [id] : [id.slice(0, at), id.slice(at + 1)]
-}
-
-/** Lines are masked whole; a line longer than this is masked in pieces. */
-const PIECE_BYTES = 128 * 1024
-
-class CappedLog implements Log {
+/** Most commands print little or nothing: the writer with its buffers is made with the first output. */
+class LazyLog implements Log {
   readonly #mask: Mask
   readonly #path: string | undefined
-  readonly #capped: (limitBytes: number) => void
-  #fd: number | undefined
-  #pending: Buffer[] = []
-  #pendingBytes = 0
-  #written = 0
-  #bytes = 0
-  #isCapped = false
-  #tail = ''
+  readonly #capped: ((limitBytes: number) => void) | undefined
+  #writer: LogWriter | undefined
+  #error: Error | undefined
 
-  constructor(mask: Mask, path: string | undefined, capped: (limitBytes: number) => void) {
+  constructor(mask: Mask, path: string | undefined, capped: ((limitBytes: number) => void) | undefined) {
     this.#mask = mask
     this.#path = path
     this.#capped = capped
   }
 
   write(chunk: Buffer): void {
-    this.#bytes += chunk.length
-    const end = chunk.lastIndexOf(10) + 1
-    if (end === 0 && this.#pendingBytes + chunk.length <= PIECE_BYTES) {
-      this.#pending.push(chunk)
-      this.#pendingBytes += chunk.length
-      return
-    }
-    const cut = end === 0 ? chunk.length : end
-    this.#put(Buffer.concat([...this.#pending, chunk.subarray(0, cut)]))
-    this.#pending = cut < chunk.length ? [chunk.subarray(cut)] : []
-    this.#pendingBytes = chunk.length - cut
-  }
-
-  #put(piece: Buffer): void {
-    const text = this.#mask.text(piece.toString('utf8'))
-    this.#tail = (this.#tail + text).slice(-LIMITS.tailBytes)
-    if (this.#path === undefined || this.#isCapped) return
-    this.#fd ??= openSync(this.#path, 'a', 0o600)
-    const bytes = Buffer.from(text)
-    const room = LIMITS.logBytes - this.#written
-    writeSync(this.#fd, bytes.subarray(0, room))
-    this.#written += Math.min(bytes.length, room)
-    if (bytes.length <= room) return
-    this.#isCapped = true
-    writeSync(this.#fd, `\n[log capped at ${LIMITS.logBytes} bytes]\n`)
-    this.#capped(LIMITS.logBytes)
-  }
-
-  soFar(): LogEnd {
-    return { tail: this.#tail, bytes: this.#bytes, capped: this.#isCapped }
+    this.#writer ??= new LogWriter({
+      path: this.#path,
+      mask: this.#mask,
+      onCapped: this.#capped,
+      onFailed: (error) => {
+        this.#error = error
+      },
+    })
+    this.#writer.write(chunk)
   }
 
   end(): LogEnd {
-    if (this.#pendingBytes > 0) this.#put(Buffer.concat(this.#pending))
-    this.#pending = []
-    this.#pendingBytes = 0
-    if (this.#fd !== undefined) closeSync(this.#fd)
-    this.#fd = undefined
+    this.#writer?.close()
     return this.soFar()
+  }
+
+  soFar(): LogEnd {
+    return { tail: this.#writer?.tail() ?? '', bytes: this.#writer?.bytes ?? 0, error: this.#error }
   }
 }

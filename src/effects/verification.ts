@@ -22,8 +22,8 @@ const FAILURE_BYTES = 96 * 1024
 type CheckCommand = RunCheck & { readonly level?: string; readonly required?: boolean }
 
 export function startCheck(ground: Ground, command: CheckCommand, report: Report): Running {
-  const { context } = ground
-  const directory = context.files.directory(command.attempt_id ?? command.id.slice(0, command.id.lastIndexOf('#')))
+  const { files } = ground
+  const directory = files.directory(command.attempt_id ?? command.id.slice(0, command.id.lastIndexOf('#')))
   const name = `check-${command.id.slice(command.id.lastIndexOf(':') + 1)}`
   const plan: CommandPlan = {
     id: command.id,
@@ -35,14 +35,14 @@ export function startCheck(ground: Ground, command: CheckCommand, report: Report
     graceMs: command.grace_ms,
     timeoutMs: command.timeout_ms,
     leaveRunning: false,
-    stdout: context.files.openLog(directory, `${name}.stdout.log`, () => {}),
-    stderr: context.files.openLog(directory, `${name}.stderr.log`, () => {}),
+    stdout: files.openLog(directory, `${name}.stdout.log`),
+    stderr: files.openLog(directory, `${name}.stderr.log`),
   }
   return run(ground, plan, report, (failure, ran) => record(ground, { command, directory }, failure, ran))
 }
 
 export function startHook(ground: Ground, command: RunHook, report: Report): Running {
-  const { context } = ground
+  const { context, files } = ground
   const failure = command.failure && context.mask.json(command.failure as unknown as JsonObject)
   const plan: CommandPlan = {
     id: command.id,
@@ -54,8 +54,8 @@ export function startHook(ground: Ground, command: RunHook, report: Report): Run
     graceMs: HOOK_GRACE_MS,
     timeoutMs: command.timeout_ms,
     leaveRunning: false,
-    stdout: context.files.openTail(),
-    stderr: context.files.openTail(),
+    stdout: files.openTail(),
+    stderr: files.openTail(),
   }
   return run(ground, plan, report, () => {})
 }
@@ -94,7 +94,7 @@ function run(ground: Ground, plan: CommandPlan, report: Report, finished: Finish
 
 /** Checks of an attempt run one after another, so the record is read, extended and replaced. */
 function record(
-  { context }: Ground,
+  { files }: Ground,
   { command, directory }: { readonly command: CheckCommand; readonly directory: string },
   failure: FailureReport | undefined,
   ran: Ran | undefined,
@@ -113,7 +113,7 @@ function record(
     ...(failure ? { failure: failure as unknown as JsonObject } : {}),
     tail: lastBytes(output, LIMITS.failureTailBytes),
   }
-  context.files.write(directory, VERIFICATION_FILE, `${JSON.stringify({ checks: [...before, context.mask.json(check)] }, undefined, 2)}\n`)
+  files.write(directory, VERIFICATION_FILE, { checks: [...before, check] })
 }
 
 function readRecord(path: string): readonly Json[] {

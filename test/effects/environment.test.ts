@@ -127,11 +127,11 @@ describe('checks and hooks', () => {
     expect(readFileSync(join(at, 'check-1.stdout.log'), 'utf8')).toBe('fine\n')
   })
 
-  test('a check has its own timeout; one without an attempt is kept with the visit', async () => {
+  test('a check has its own timeout; one without an attempt is kept as attempt 0 of the visit', async () => {
     const bench = workbench()
     const { attempt_id: _, ...fanout } = check('sleep 60', { id: 'implement@2#check:0', timeout_ms: 80 })
     expect((await bench.start(fanout).done).failure).toMatchObject({ code: 'timed_out' })
-    expect(readFileSync(join(bench.runDir, 'attempts/implement/2/verification.json'), 'utf8')).toContain('timed_out')
+    expect(readFileSync(join(bench.runDir, 'attempts/implement/2.0/verification.json'), 'utf8')).toContain('timed_out')
   })
 
   test('a check that cannot start is a failure of the check', async () => {

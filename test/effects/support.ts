@@ -6,12 +6,12 @@ import { fileURLToPath } from 'node:url'
 import { afterEach } from 'vitest'
 import type { Place, RunAttempt, RunCheck, RunHook } from '../../src/core/commands.ts'
 import type { Observation } from '../../src/core/events.ts'
-import type { Json, JsonObject } from '../../src/core/json.ts'
+import type { JsonObject } from '../../src/core/json.ts'
 import type { Outcome } from '../../src/core/outcome.ts'
 import type { CallNode, CommandLine, NodeBase, RunNode } from '../../src/core/pipeline.ts'
-import type { Effects, EffectsContext, Mask, Running, StepCommand } from '../../src/effects/context.ts'
+import type { Effects, EffectsContext, Running, StepCommand } from '../../src/effects/context.ts'
 import { createEffects } from '../../src/effects/effects.ts'
-import { createStepFiles } from '../../src/effects/run-files.ts'
+import { createMask, type Mask } from '../../src/journal/masking.ts'
 
 const roots: string[] = []
 afterEach(() => {
@@ -45,13 +45,8 @@ export interface Finished {
 
 let runs = 0
 
-export const noMask: Mask = { text: (text) => text, json: (value) => value }
-
-/** Masks one word, the way the journal's mask does. */
-export const maskOf = (secret: string): Mask => ({
-  text: (text) => text.replaceAll(secret, '***'),
-  json: <T extends Json | undefined>(value: T): T => (value === undefined ? value : (JSON.parse(JSON.stringify(value).replaceAll(secret, '***')) as T)),
-})
+export const noMask: Mask = createMask({})
+export const maskOf = (secret: string): Mask => createMask({ secrets: [secret] })
 
 export function workbench(overrides: Partial<EffectsContext> = {}): Workbench {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'spanwright-effects-')))
@@ -63,7 +58,7 @@ export function workbench(overrides: Partial<EffectsContext> = {}): Workbench {
   mkdirSync(cwd)
   const mask = overrides.mask ?? noMask
   const effects = createEffects({
-    runId, runDir, cwd, env: process.env, secrets: new Map(), secretNames: [], mask, files: createStepFiles(runDir, mask),
+    runId, runDir, cwd, env: process.env, secrets: new Map(), secretNames: [], mask,
     functions: new Map(), logger: { info: () => {}, warn: () => {}, error: () => {} }, ...overrides,
   })
   let attempts = 0
