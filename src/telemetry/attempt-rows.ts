@@ -48,7 +48,11 @@ function openAgent(spans: RunSpans, attempt: OpenSpan, event: EventOf<'attempt.s
     name: spanName.agent(agent),
     kind: 'CLIENT',
     atUs,
-    attributes: { [ATTR.genAiOperationName]: 'invoke_agent', [ATTR.genAiAgentName]: agent, [ATTR.attemptId]: event.attempt_id },
+    attributes: {
+      [ATTR.genAiOperationName]: 'invoke_agent',
+      [ATTR.genAiAgentName]: agent,
+      [ATTR.attemptId]: event.attempt_id,
+    },
   })
 }
 
@@ -65,7 +69,9 @@ export const attemptTold = (spans: RunSpans, event: EventOf<'attempt.progressed'
 
 export const attemptWaiting: Row<'attempt.waiting'> = (spans, event, atUs) => {
   spans.addEvent(spans.ofAttempt(event.attempt_id), SPAN_EVENT.attemptWaiting, atUs, {
-    ...attemptAttributes(event), ...failureAttributes(event.failure), [ATTR.dueAt]: event.due_at,
+    ...attemptAttributes(event),
+    ...failureAttributes(event.failure),
+    [ATTR.dueAt]: event.due_at,
   })
 }
 
@@ -73,7 +79,9 @@ export const attemptFinished: Row<'attempt.finished'> = (spans, event, atUs) => 
   const span = spans.ofAttempt(event.attempt_id)
   if (!span) return
   const facts = {
-    usage: event.usage ?? span.facts.usage, cost: event.cost ?? span.facts.cost, process: event.process ?? span.facts.process,
+    usage: event.usage ?? span.facts.usage,
+    cost: event.cost ?? span.facts.cost,
+    process: event.process ?? span.facts.process,
   }
   span.facts = facts
   const attributes = { ...usageAttributes(facts.usage, facts.cost), ...processAttributes(facts.process) }
@@ -88,14 +96,22 @@ export const attemptLost: Row<'attempt.lost'> = (spans, event, atUs) => {
   if (!span) return
   addFailed(spans, span, event, atUs)
   spans.close(event.span_id, {
-    atUs, result: 'error', failure: event.failure,
+    atUs,
+    result: 'error',
+    failure: event.failure,
     attributes: { ...usageAttributes(span.facts.usage, span.facts.cost), ...processAttributes(span.facts.process) },
   })
 }
 
-function addFailed(spans: RunSpans, span: OpenSpan, event: AttemptEvent & { failure?: Failure | undefined }, atUs: number): void {
+function addFailed(
+  spans: RunSpans,
+  span: OpenSpan,
+  event: AttemptEvent & { failure?: Failure | undefined },
+  atUs: number,
+): void {
   spans.addEvent(span, SPAN_EVENT.attemptFailed, atUs, {
-    ...attemptAttributes(event), ...(event.failure ? failureAttributes(event.failure) : {}),
+    ...attemptAttributes(event),
+    ...(event.failure ? failureAttributes(event.failure) : {}),
   })
 }
 
@@ -115,7 +131,9 @@ export const retryScheduled: Row<'retry.scheduled'> = (spans, event, atUs) => {
 export const stallDetected: Row<'stall.detected'> = (spans, event, atUs) => {
   spans.addEvent(spans.ofAttempt(event.attempt_id), SPAN_EVENT.stallDetected, atUs, {
     ...attemptAttributes(event),
-    [ATTR.stallReason]: bounded(event.reason), [ATTR.idleMs]: event.idle_ms, [ATTR.stallAction]: bounded(event.action),
+    [ATTR.stallReason]: bounded(event.reason),
+    [ATTR.idleMs]: event.idle_ms,
+    [ATTR.stallAction]: bounded(event.action),
   })
 }
 
@@ -133,11 +151,15 @@ export const checkStarted: Row<'check.started'> = (spans, event, atUs) => {
 export const checkFinished: Row<'check.finished'> = (spans, event, atUs) => {
   if (!event.passed) {
     spans.addEvent(spans.parentOf(event.span_id) ?? ownerOf(spans, event), SPAN_EVENT.checkFailed, atUs, {
-      ...checkAttributes(event), ...(event.failure ? failureAttributes(event.failure) : {}),
+      ...checkAttributes(event),
+      ...(event.failure ? failureAttributes(event.failure) : {}),
     })
   }
   spans.close(event.span_id, {
-    atUs, result: event.passed ? 'success' : 'failure', failure: event.failure, attributes: processAttributes(event.process),
+    atUs,
+    result: event.passed ? 'success' : 'failure',
+    failure: event.failure,
+    attributes: processAttributes(event.process),
   })
 }
 
@@ -155,11 +177,15 @@ export const hookStarted: Row<'hook.started'> = (spans, event, atUs) => {
 export const hookFinished: Row<'hook.finished'> = (spans, event, atUs) => {
   if (!event.passed) {
     spans.addEvent(spans.parentOf(event.span_id) ?? hookOwner(spans, event), SPAN_EVENT.hookFailed, atUs, {
-      ...hookAttributes(event), ...(event.failure ? failureAttributes(event.failure) : {}),
+      ...hookAttributes(event),
+      ...(event.failure ? failureAttributes(event.failure) : {}),
     })
   }
   spans.close(event.span_id, {
-    atUs, result: event.passed ? 'success' : 'failure', failure: event.failure, attributes: processAttributes(event.process),
+    atUs,
+    result: event.passed ? 'success' : 'failure',
+    failure: event.failure,
+    attributes: processAttributes(event.process),
   })
 }
 
@@ -168,21 +194,37 @@ interface AttemptEvent {
   readonly attempt: number
 }
 const attemptAttributes = (event: AttemptEvent): Attributes => ({
-  [ATTR.attemptId]: event.attempt_id, [ATTR.attemptNumber]: event.attempt,
+  [ATTR.attemptId]: event.attempt_id,
+  [ATTR.attemptNumber]: event.attempt,
 })
 
-interface CheckEvent { name: string; level: string; required: boolean; node: string; visit: number; attempt_id?: string | undefined }
+interface CheckEvent {
+  name: string
+  level: string
+  required: boolean
+  node: string
+  visit: number
+  attempt_id?: string | undefined
+}
 const checkAttributes = (event: CheckEvent): Attributes => ({
-  [ATTR.checkName]: bounded(event.name), [ATTR.checkLevel]: event.level, [ATTR.checkRequired]: event.required,
+  [ATTR.checkName]: bounded(event.name),
+  [ATTR.checkLevel]: event.level,
+  [ATTR.checkRequired]: event.required,
   [ATTR.nodePath]: event.node,
   ...(event.attempt_id === undefined ? {} : { [ATTR.attemptId]: event.attempt_id }),
 })
 const ownerOf = (spans: RunSpans, event: CheckEvent): OpenSpan | undefined =>
   event.attempt_id === undefined ? spans.ofVisit(event.node, event.visit) : spans.ofAttempt(event.attempt_id)
 
-interface HookEventData { hook: string; name: string; node?: string | undefined; visit?: number | undefined }
+interface HookEventData {
+  hook: string
+  name: string
+  node?: string | undefined
+  visit?: number | undefined
+}
 const hookAttributes = (event: HookEventData): Attributes => ({
-  [ATTR.hookEvent]: event.hook, [ATTR.hookName]: bounded(event.name),
+  [ATTR.hookEvent]: event.hook,
+  [ATTR.hookName]: bounded(event.name),
   ...(event.node === undefined ? {} : { [ATTR.nodePath]: event.node }),
 })
 const hookOwner = (spans: RunSpans, event: HookEventData): OpenSpan | undefined =>

@@ -47,13 +47,14 @@ interface Waiting {
 
 const ABORTED = Symbol('aborted')
 
-/** Sends what the journal holds beyond the position, until the source ends or the signal is aborted. Never throws for what the receiver does. */
+/** Sends what the journal holds beyond the position, until the source ends or the signal is aborted. Throws what the
+ * source throws, never for what the receiver does. */
 export async function deliver(options: DeliveryOptions): Promise<Delivered> {
   const delivery = new Delivery(options)
   try {
     return await delivery.run()
   } finally {
-    await options.source.close()
+    options.source.close()
   }
 }
 
@@ -126,7 +127,8 @@ class Delivery {
   }
 
   private async flushAll(): Promise<void> {
-    while (this.batch.length > 0 && !this.stopped) await this.flush(this.fullBatch() || Math.min(this.batch.length, this.batchLimit))
+    while (this.batch.length > 0 && !this.stopped)
+      await this.flush(this.fullBatch() || Math.min(this.batch.length, this.batchLimit))
   }
 
   /** Sends the first `count` spans until they are acknowledged or refused. */
@@ -154,14 +156,17 @@ class Delivery {
 
   private settle(count: number, to: Coordinate, outcome: SendOutcome): void {
     const rejected = outcome.kind === 'accepted' ? Math.min(outcome.rejected, count) : count
-    if (rejected > 0) this.options.warn(`the receiver refused ${rejected} spans for good: ${outcome.message ?? 'no reason given'}`)
+    if (rejected > 0)
+      this.options.warn(`the receiver refused ${rejected} spans for good: ${outcome.message ?? 'no reason given'}`)
     else if (outcome.message) this.warnOnce(`the receiver of traces says: ${outcome.message}`)
     this.rejected += rejected
     this.delivered += count - rejected
     const { in_flight: _, ...progress } = this.progress
     this.save({
-      ...progress, position: to,
-      acknowledged: progress.acknowledged + count - rejected, rejected: progress.rejected + rejected,
+      ...progress,
+      position: to,
+      acknowledged: progress.acknowledged + count - rejected,
+      rejected: progress.rejected + rejected,
     })
     this.batch.splice(0, count)
     if (outcome.kind === 'accepted') this.warnedOf = ''
@@ -186,7 +191,11 @@ class Delivery {
     let pending = this.batch.length
     if (!this.stopped) return pending
     this.batch = []
-    for (let entries = await this.options.source.next(); entries.length > 0; entries = await this.options.source.next()) {
+    for (
+      let entries = await this.options.source.next();
+      entries.length > 0;
+      entries = await this.options.source.next()
+    ) {
       for (const entry of entries) pending += this.options.projection.apply(entry).length
     }
     return pending

@@ -1,14 +1,14 @@
 // Owns: where a reader of the journal gets its entries from: the file of a run directory, or another thread.
 // It pulls: nothing is buffered beyond one chunk, so a receiver that is away costs no memory.
-import { open, type FileHandle } from 'node:fs/promises'
 import type { Entry } from '../core/events.ts'
+import { JournalReader } from '../journal/journal-reader.ts'
 
 export interface EntrySource {
   /** The next entries in order, at most a chunk; none = nothing more at the moment. */
   next(): Promise<readonly Entry[]>
   /** Nothing will come after what `next` gave. */
   readonly ended: boolean
-  close(): Promise<void>
+  close(): void
 }
 
 /** How far a live journal may be read: the last committed seq, and whether that is the last there will be. */
@@ -17,45 +17,23 @@ export interface Bound {
   readonly final: boolean
 }
 
-const CHUNK_BYTES = 256 * 1024
-const NEWLINE = 10
-
 /**
- * Entries of a journal file up to `bound()`: what is not committed is not read. A torn last line is left alone.
- * `bound` undefined = the file as it is. Lines are trusted: the journal validated them when they were written.
+ * Entries of a journal file up to `bound()`: what is not committed is not sent. `bound` undefined = the file as it is,
+ * without a torn tail. `next` throws journal.corrupt.
  */
 export function fileSource(path: string, bound?: () => Bound): EntrySource {
-  let file: FileHandle | undefined
-  let offset = 0
-  let rest: Buffer<ArrayBufferLike> = Buffer.alloc(0)
-  /** Lines that were read but not committed yet. */
+  let reader: JournalReader | undefined
+  /** Read, but not committed yet: the writer puts the same entries there, or none. */
   let ahead: Entry[] = []
   let lastSeq = 0
   let ended = false
-
-  const readMore = async (): Promise<boolean> => {
-    file ??= await open(path, 'r')
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
-    const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, offset)
-    offset += bytesRead
-    const bytes = Buffer.concat([rest, chunk.subarray(0, bytesRead)])
-    const end = bytes.lastIndexOf(NEWLINE) + 1
-    rest = bytes.subarray(end)
-    for (const line of bytes.subarray(0, end).toString('utf8').split('\n')) {
-      const entry = parseLine(line)
-      if (entry && entry.seq > lastSeq) {
-        lastSeq = entry.seq
-        ahead.push(entry)
-      }
-    }
-    return bytesRead > 0
-  }
-
   return {
     async next() {
       const { seq, final } = bound?.() ?? { seq: Number.POSITIVE_INFINITY, final: true }
-      while (lastSeq < seq && ahead.length === 0) {
-        if (!(await readMore())) break
+      if (lastSeq < seq && ahead.length === 0) {
+        reader ??= new JournalReader(path)
+        ahead = reader.next()
+        lastSeq = ahead.at(-1)?.seq ?? lastSeq
       }
       const count = ahead.findIndex((entry) => entry.seq > seq)
       const ready = count === -1 ? ahead : ahead.slice(0, count)
@@ -66,20 +44,10 @@ export function fileSource(path: string, bound?: () => Bound): EntrySource {
     get ended() {
       return ended
     },
-    async close() {
-      await file?.close()
-      file = undefined
+    close() {
+      reader?.close()
+      reader = undefined
     },
-  }
-}
-
-function parseLine(line: string): Entry | undefined {
-  if (line === '') return undefined
-  try {
-    return JSON.parse(line) as Entry
-  } catch {
-    // Damage is the journal's to report; a trace shows what can be read.
-    return undefined
   }
 }
 
@@ -98,6 +66,6 @@ export function askedSource(ask: (afterSeq: number) => Promise<readonly Entry[]>
     get ended() {
       return ended
     },
-    async close() {},
+    close() {},
   }
 }

@@ -5,7 +5,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SpanwrightError } from '../core/error.ts'
-import { POSITION_FILE, readPosition } from './position.ts'
+import { pathsIn, runsDirectory } from '../journal/run-directory.ts'
+import { readPosition } from './position.ts'
 import { releasePosition } from './position-lock.ts'
 import { isConfigured, withEndpoint, type Env } from './settings.ts'
 import { startWorker, type Finished } from './telemetry.ts'
@@ -31,21 +32,30 @@ export interface ExportOptions {
 
 /**
  * Sends the spans of a run that were not delivered yet. Throws `usage.invalid` without an endpoint, `run.conflict`
- * while another process delivers the same run. A receiver that is away shows in `pending`.
+ * while another process delivers the same run, `journal.corrupt`. A receiver that is away shows in `pending`.
  */
 export async function exportRun(options: ExportOptions): Promise<Finished> {
   const env = options.endpoint === undefined ? options.env : withEndpoint(options.env, options.endpoint)
   if (!isConfigured(env)) {
-    const what = options.endpoint === undefined ? 'no endpoint for traces' : `the endpoint ${options.endpoint} is not a URL`
+    const what =
+      options.endpoint === undefined ? 'no endpoint for traces' : `the endpoint ${options.endpoint} is not a URL`
     throw new SpanwrightError('usage.invalid', `${what}: give --endpoint URL or set OTEL_EXPORTER_OTLP_ENDPOINT`)
   }
   const runs = await exportAll([options.runDir], {
-    env, warn: options.warn, timeoutMs: options.timeoutMs ?? EXPORT_TIMEOUT_MS,
-    explicit: options.endpoint !== undefined, restart: options.all ?? false,
+    env,
+    warn: options.warn,
+    timeoutMs: options.timeoutMs ?? EXPORT_TIMEOUT_MS,
+    explicit: options.endpoint !== undefined,
+    restart: options.all ?? false,
   })
   const run = runs?.[0]
   if (!run) return { delivered: 0, rejected: 0, pending: undefined }
-  if (run.busy) throw new SpanwrightError('run.conflict', 'another process is delivering the traces of this run: try again when it is through')
+  if (run.busy)
+    throw new SpanwrightError(
+      'run.conflict',
+      'another process is delivering the traces of this run: try again when it is through',
+    )
+  if (run.problem !== undefined) throw new SpanwrightError('journal.corrupt', run.problem)
   return { delivered: run.delivered, rejected: run.rejected, pending: run.pending }
 }
 
@@ -72,10 +82,16 @@ export async function catchUp(store: string, env: Env, options: CatchUpOptions):
   }
   if (pending.length === 0) return { delivered: 0, rejected: 0, pending: 0 }
   const runs = await exportAll(pending, {
-    env, warn: options.warn, timeoutMs: options.timeoutMs ?? CATCH_UP_TIMEOUT_MS, explicit: false, restart: false,
+    env,
+    warn: options.warn,
+    timeoutMs: options.timeoutMs ?? CATCH_UP_TIMEOUT_MS,
+    explicit: false,
+    restart: false,
   })
   if (!runs) return { delivered: 0, rejected: 0, pending: undefined }
-  const sum = (field: 'delivered' | 'rejected' | 'pending'): number => runs.reduce((total, run) => total + run[field], 0)
+  for (const { problem } of runs) if (problem !== undefined) options.warn(problem)
+  const sum = (field: 'delivered' | 'rejected' | 'pending'): number =>
+    runs.reduce((total, run) => total + run[field], 0)
   return { delivered: sum('delivered'), rejected: sum('rejected'), pending: sum('pending') }
 }
 
@@ -98,24 +114,27 @@ async function exportAll(runDirs: readonly string[], options: ExportAll): Promis
 }
 
 function runsSince(store: string, sinceMs: number): string[] {
-  const runs = join(store, 'runs')
+  const runs = runsDirectory(store)
   if (!existsSync(runs)) return []
   return readdirSync(runs)
     .sort()
     .map((name) => join(runs, name))
-    .filter((runDir) => changedAt(join(runDir, POSITION_FILE)) !== undefined && (changedAt(join(runDir, 'journal.ndjson')) ?? 0) >= sinceMs)
+    .filter(
+      (runDir) =>
+        changedAt(pathsIn(runDir).telemetry) !== undefined && (changedAt(pathsIn(runDir).journal) ?? 0) >= sinceMs,
+    )
 }
 
 function changedAt(path: string): number | undefined {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs
 }
 
-const hasLease = (runDir: string): boolean => existsSync(join(runDir, 'lease.json'))
+const hasLease = (runDir: string): boolean => existsSync(pathsIn(runDir).lease)
 
 /** Whether the journal goes on beyond the position. */
 async function hasPending(runDir: string): Promise<boolean> {
   const position = readPosition(runDir)?.position
-  return position === undefined || (await lastSeq(join(runDir, 'journal.ndjson'))) >= position.seq
+  return position === undefined || (await lastSeq(pathsIn(runDir).journal)) >= position.seq
 }
 
 /** Seq of the last whole line: an entry fits the tail that is read. */

@@ -1,6 +1,16 @@
 // Owns: who may deliver the spans of a run directory: one deliverer at a time, so that two catch-ups that start
 // together do not send the same spans. A holder that died is replaced.
-import { closeSync, openSync, readFileSync, readlinkSync, renameSync, rmSync, statSync, utimesSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 

@@ -1,9 +1,9 @@
 // Owns: telemetry.json: how far the spans of a run were delivered. Each span has a coordinate (seq of the entry that
 // ended it, index within that entry); a position is the next coordinate to send.
-import { randomUUID } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { writeFileAtomic } from '../journal/atomic-file.ts'
+import { pathsIn } from '../journal/run-directory.ts'
 
 const coordinate = z.object({ seq: z.number().int(), index: z.number().int() })
 export type Coordinate = z.infer<typeof coordinate>
@@ -29,7 +29,6 @@ const fileSchema = progress.extend({
 })
 type PositionFile = z.infer<typeof fileSchema>
 
-export const POSITION_FILE = 'telemetry.json'
 /** Receivers remembered beside the configured one. */
 const EXPORTS_KEPT = 16
 
@@ -40,12 +39,22 @@ export interface PositionStore {
   save(progress: Progress): void
 }
 
-const start = (endpoint: string): Progress => ({ endpoint, position: { seq: 0, index: 0 }, acknowledged: 0, rejected: 0 })
+const start = (endpoint: string): Progress => ({
+  endpoint,
+  position: { seq: 0, index: 0 },
+  acknowledged: 0,
+  rejected: 0,
+})
 
 /** For runs without a directory: kept as long as the process. */
 export function memoryPosition(endpoint: string): PositionStore {
   let kept = start(endpoint)
-  return { load: () => kept, save: (next) => { kept = next } }
+  return {
+    load: () => kept,
+    save: (next) => {
+      kept = next
+    },
+  }
 }
 
 /**
@@ -54,7 +63,11 @@ export function memoryPosition(endpoint: string): PositionStore {
  * environment sends now: a collector that moved goes on where its predecessor stopped.
  * `restart`: send everything again.
  */
-export function filePosition(runDir: string, endpoint: string, options: { explicit: boolean; restart: boolean }): PositionStore {
+export function filePosition(
+  runDir: string,
+  endpoint: string,
+  options: { explicit: boolean; restart: boolean },
+): PositionStore {
   const own = (file: PositionFile | undefined): boolean =>
     options.explicit && file !== undefined && file.endpoint !== endpoint && file.acknowledged > 0
   return {
@@ -69,33 +82,46 @@ export function filePosition(runDir: string, endpoint: string, options: { explic
     save(next) {
       const file = readPosition(runDir)
       if (file && own(file)) writePosition(runDir, { ...file, exports: withExport(file.exports, endpoint, next) })
-      else writePosition(runDir, { ...next, endpoint, version: 1, updated: '', ...(file?.exports ? { exports: file.exports } : {}) })
+      else
+        writePosition(runDir, {
+          ...next,
+          endpoint,
+          version: 1,
+          updated: '',
+          ...(file?.exports ? { exports: file.exports } : {}),
+        })
     },
   }
 }
 
 /** Marks a run directory as one that had an endpoint, so that a catch-up finds it whatever happens next. */
 export function beginPosition(runDir: string, endpoint: string): void {
-  if (!existsSync(join(runDir, POSITION_FILE))) writePosition(runDir, { ...start(endpoint), version: 1, updated: '' })
+  if (!existsSync(pathsIn(runDir).telemetry)) writePosition(runDir, { ...start(endpoint), version: 1, updated: '' })
 }
 
 /** telemetry.json, or undefined where there is none or it cannot be read (then everything counts as not sent). */
 export function readPosition(runDir: string): PositionFile | undefined {
   try {
-    return fileSchema.parse(JSON.parse(readFileSync(join(runDir, POSITION_FILE), 'utf8')))
+    return fileSchema.parse(JSON.parse(readFileSync(pathsIn(runDir).telemetry, 'utf8')))
   } catch {
     return undefined
   }
 }
 
-/** Replaced by rename: a killed process leaves the old or the new one. Not synced: a power failure may bring back an
- * older position, and spans that are then repeated are the same. */
+/** Not durable: a power failure may bring back an older position, and spans that are then repeated are the same. */
 function writePosition(runDir: string, file: PositionFile): void {
-  const temporary = join(runDir, `.${POSITION_FILE}.${randomUUID()}`)
   const { version, endpoint, position, in_flight, acknowledged, rejected, exports } = file
-  const text = JSON.stringify({ version, endpoint, position, in_flight, acknowledged, rejected, updated: new Date().toISOString(), exports })
-  writeFileSync(temporary, `${text}\n`, { mode: 0o600 })
-  renameSync(temporary, join(runDir, POSITION_FILE))
+  const content = {
+    version,
+    endpoint,
+    position,
+    in_flight,
+    acknowledged,
+    rejected,
+    updated: new Date().toISOString(),
+    exports,
+  }
+  writeFileAtomic(pathsIn(runDir).telemetry, `${JSON.stringify(content)}\n`, false)
 }
 
 function withExport(exports: PositionFile['exports'], endpoint: string, next: Progress): PositionFile['exports'] {

@@ -46,7 +46,10 @@ export const runResumed: Row<'run.resumed'> = (spans, event, atUs) => {
   })
 }
 
-const runAttributes = (execution: number): Attributes => ({ [ATTR.pipelineActionName]: 'RUN', [ATTR.execution]: execution })
+const runAttributes = (execution: number): Attributes => ({
+  [ATTR.pipelineActionName]: 'RUN',
+  [ATTR.execution]: execution,
+})
 
 /** The process is gone: everything that is open ends here, now. */
 export const runInterrupted: Row<'run.interrupted'> = (spans, event, atUs) => {
@@ -56,7 +59,9 @@ export const runInterrupted: Row<'run.interrupted'> = (spans, event, atUs) => {
 export const runFinished: Row<'run.finished'> = (spans, event, atUs) => {
   const run = spans.run?.opening.spanId
   const ending = {
-    atUs, result: event.result, failure: event.failure,
+    atUs,
+    result: event.result,
+    failure: event.failure,
     attributes: { ...childrenAttributes(event.children), ...rollupAttributes(event.totals) },
   }
   spans.closeBelow(run, { atUs, result: 'cancellation' })
@@ -103,9 +108,17 @@ export const nodeFinished: Row<'node.finished'> = (spans, event, atUs) => {
   spans.close(event.span_id, { atUs, result: event.result, failure: event.failure, attributes })
 }
 
-function addRoute(spans: RunSpans, event: EventOf<'node.finished'>, route: { index: number; to: string }, atUs: number): void {
+function addRoute(
+  spans: RunSpans,
+  event: EventOf<'node.finished'>,
+  route: { index: number; to: string },
+  atUs: number,
+): void {
   spans.addEvent(spans.ofVisit(event.node, event.visit), SPAN_EVENT.routeTaken, atUs, {
-    [ATTR.nodePath]: event.node, [ATTR.nodeVisit]: event.visit, [ATTR.routeTo]: route.to, [ATTR.routeIndex]: route.index,
+    [ATTR.nodePath]: event.node,
+    [ATTR.nodeVisit]: event.visit,
+    [ATTR.routeTo]: route.to,
+    [ATTR.routeIndex]: route.index,
     ...(event.label === undefined ? {} : { [ATTR.routeLabel]: bounded(event.label) }),
   })
 }
@@ -124,21 +137,31 @@ export const branchStarted: Row<'branch.started'> = (spans, event, atUs) => {
     parentSpanId: event.parent_span_id ?? spans.ofVisit(event.node, event.visit)?.opening.spanId,
     name: spanName.branch(idOf(event.node)),
     atUs,
-    attributes: { [ATTR.branchKey]: bounded(event.branch.key), [ATTR.branchIndex]: event.branch.index, [ATTR.nodePath]: event.node },
+    attributes: {
+      [ATTR.branchKey]: bounded(event.branch.key),
+      [ATTR.branchIndex]: event.branch.index,
+      [ATTR.nodePath]: event.node,
+    },
     links: event.continues === undefined ? [] : [spans.link(event.continues, LINK.continues)],
   })
 }
 
 export const branchFinished: Row<'branch.finished'> = (spans, event, atUs) => {
   spans.close(event.span_id, {
-    atUs, result: event.result, failure: event.failure,
+    atUs,
+    result: event.result,
+    failure: event.failure,
     attributes: { ...childrenAttributes(event.children), ...rollupAttributes(event.rollup) },
   })
 }
 
 function nodeAttributes(spans: RunSpans, event: { node: string; visit: number; kind: string }): Attributes {
   const id = visitId(event.node, event.visit)
-  return { ...taskAttributes(event.node, id, spans.url(`nodes/${id}`)), [ATTR.nodeKind]: event.kind, [ATTR.nodeVisit]: event.visit }
+  return {
+    ...taskAttributes(event.node, id, spans.url(`nodes/${id}`)),
+    [ATTR.nodeKind]: event.kind,
+    [ATTR.nodeVisit]: event.visit,
+  }
 }
 
 /** What node and attempt spans share. */

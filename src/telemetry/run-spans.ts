@@ -5,8 +5,23 @@ import type { Failure, Result } from '../core/failure.ts'
 import { visitId } from '../core/ids.ts'
 import type { Cost, ProcessFacts, Usage } from '../core/outcome.ts'
 import { ATTR, LINK } from './names.ts'
-import { bounded, childrenAttributes, endingOf, processAttributes, rollupAttributes, usageAttributes } from './span-attributes.ts'
-import type { Attributes, OpenSpanRecord, SpanEvent, SpanKind, SpanLink, SpanRecord, SpanSubject } from './span-record.ts'
+import {
+  bounded,
+  childrenAttributes,
+  endingOf,
+  processAttributes,
+  rollupAttributes,
+  usageAttributes,
+} from './span-attributes.ts'
+import type {
+  Attributes,
+  OpenSpanRecord,
+  SpanEvent,
+  SpanKind,
+  SpanLink,
+  SpanRecord,
+  SpanSubject,
+} from './span-record.ts'
 import { countAttempt, countChild, emptyTally, type Tally } from './tally.ts'
 
 /** Events kept per span; the first ones stay, the rest is counted (a visit may have 1,000 attempts). */
@@ -163,7 +178,12 @@ export class RunSpans {
   }
 
   inboundLink(inbound: InboundContext): SpanLink {
-    return { traceId: inbound.trace_id, spanId: inbound.span_id, remote: true, attributes: { [ATTR.link]: LINK.inbound } }
+    return {
+      traceId: inbound.trace_id,
+      spanId: inbound.span_id,
+      remote: true,
+      attributes: { [ATTR.link]: LINK.inbound },
+    }
   }
 
   close(spanId: string, ending: Ending): void {
@@ -240,7 +260,8 @@ export class RunSpans {
     }
     if (!span.tally) return {}
     const { children, rollup } = span.tally
-    const attributes: Attributes = span.opening.subject !== 'node' || children.total > 0 ? childrenAttributes(children) : {}
+    const attributes: Attributes =
+      span.opening.subject !== 'node' || children.total > 0 ? childrenAttributes(children) : {}
     if (span.opening.subject === 'node' && rollup.attempts > 0) attributes[ATTR.retryCount] = rollup.retries
     return { ...attributes, ...rollupAttributes(rollup) }
   }

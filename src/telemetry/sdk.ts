@@ -2,9 +2,23 @@
 // a time, each awaited: no batch processor (it drops silently above its queue and its flush does not wait), no
 // resource detectors but the environment's (the others leak command lines and user names). Reads `process.env`.
 import { readFileSync } from 'node:fs'
-import { createTraceState, diag, DiagLogLevel, SpanKind, SpanStatusCode, type SpanContext, type HrTime } from '@opentelemetry/api'
+import {
+  createTraceState,
+  diag,
+  DiagLogLevel,
+  SpanKind,
+  SpanStatusCode,
+  type SpanContext,
+  type HrTime,
+} from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
-import { defaultResource, detectResources, envDetector, resourceFromAttributes, type Resource } from '@opentelemetry/resources'
+import {
+  defaultResource,
+  detectResources,
+  envDetector,
+  resourceFromAttributes,
+  type Resource,
+} from '@opentelemetry/resources'
 import { ConsoleSpanExporter, type ReadableSpan, type SpanExporter } from '@opentelemetry/sdk-trace'
 import { DEFAULT_SERVICE_NAME, SCOPE_NAME } from './names.ts'
 import type { SpanRecord } from './span-record.ts'
@@ -38,7 +52,10 @@ export function createSpanSender(kind: 'otlp' | 'console', onDiagnostic: (messag
       partial.last = undefined
       let error: Error | undefined
       try {
-        error = await exported(exporter, spans.map((span) => toReadableSpan(span, resource, scope)))
+        error = await exported(
+          exporter,
+          spans.map((span) => toReadableSpan(span, resource, scope)),
+        )
       } catch (thrown) {
         // Serialization of plain data failed: it will fail again.
         return { kind: 'refused', message: String(thrown) }
@@ -50,11 +67,15 @@ export function createSpanSender(kind: 'otlp' | 'console', onDiagnostic: (messag
 
 const exported = (exporter: SpanExporter, spans: ReadableSpan[]): Promise<Error | undefined> =>
   new Promise((resolve) => {
-    exporter.export(spans, (result) => resolve(result.code === 0 ? undefined : (result.error ?? new Error('export failed'))))
+    exporter.export(spans, (result) =>
+      resolve(result.code === 0 ? undefined : (result.error ?? new Error('export failed'))),
+    )
   })
 
 function outcomeOfError(error: Error & { code?: unknown; data?: unknown }): SendOutcome {
-  const message = [error.code, error.message, typeof error.data === 'string' ? error.data.slice(0, 200) : ''].filter(Boolean).join(' ')
+  const message = [error.code, error.message, typeof error.data === 'string' ? error.data.slice(0, 200) : '']
+    .filter(Boolean)
+    .join(' ')
   if (error.code === TOO_LARGE) return { kind: 'too_large', message }
   if (typeof error.code === 'number' && REFUSED.has(error.code)) return { kind: 'refused', message }
   return { kind: 'unavailable', message }
@@ -64,7 +85,11 @@ function partialOutcome(partial: string | undefined): SendOutcome {
   if (partial === undefined) return { kind: 'accepted', rejected: 0 }
   try {
     const said = JSON.parse(partial) as { rejectedSpans?: unknown; errorMessage?: unknown }
-    return { kind: 'accepted', rejected: Number(said.rejectedSpans ?? 0) || 0, message: String(said.errorMessage ?? '').slice(0, 200) }
+    return {
+      kind: 'accepted',
+      rejected: Number(said.rejectedSpans ?? 0) || 0,
+      message: typeof said.errorMessage === 'string' ? said.errorMessage.slice(0, 200) : '',
+    }
   } catch {
     return { kind: 'accepted', rejected: 0, message: partial.slice(0, 200) }
   }
@@ -78,7 +103,10 @@ function listenToSdk(onDiagnostic: (message: string) => void): { last: string | 
     else onDiagnostic([message, ...rest.map(String)].join(' ').slice(0, 1_000))
   }
   const quiet = (): void => {}
-  diag.setLogger({ error: say, warn: say, info: quiet, debug: quiet, verbose: quiet }, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true })
+  diag.setLogger(
+    { error: say, warn: say, info: quiet, debug: quiet, verbose: quiet },
+    { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
+  )
   return partial
 }
 
@@ -104,17 +132,31 @@ function toReadableSpan(span: SpanRecord, resource: Resource, scope: { name: str
     spanContext: () => context,
     ...(span.parentSpanId === undefined
       ? {}
-      : { parentSpanContext: { traceId: span.traceId, spanId: span.parentSpanId, traceFlags: SAMPLED, isRemote: span.parentIsRemote } }),
+      : {
+          parentSpanContext: {
+            traceId: span.traceId,
+            spanId: span.parentSpanId,
+            traceFlags: SAMPLED,
+            isRemote: span.parentIsRemote,
+          },
+        }),
     startTime: hrTime(span.startUs),
     endTime: hrTime(span.endUs),
     duration: hrTime(span.endUs - span.startUs),
-    status: span.status.code === 'ERROR' ? { code: SpanStatusCode.ERROR, message: span.status.message } : { code: SpanStatusCode.UNSET },
-    attributes: span.attributes as ReadableSpan['attributes'],
+    status:
+      span.status.code === 'ERROR'
+        ? { code: SpanStatusCode.ERROR, message: span.status.message }
+        : { code: SpanStatusCode.UNSET },
+    attributes: span.attributes,
     links: span.links.map((link) => ({
       context: { traceId: link.traceId, spanId: link.spanId, traceFlags: SAMPLED, isRemote: link.remote },
       attributes: link.attributes as ReadableSpan['attributes'],
     })),
-    events: span.events.map((event) => ({ name: event.name, time: hrTime(event.atUs), attributes: event.attributes as ReadableSpan['attributes'] })),
+    events: span.events.map((event) => ({
+      name: event.name,
+      time: hrTime(event.atUs),
+      attributes: event.attributes as ReadableSpan['attributes'],
+    })),
     ended: true,
     resource,
     instrumentationScope: scope,
@@ -125,7 +167,10 @@ function toReadableSpan(span: SpanRecord, resource: Resource, scope: { name: str
 }
 
 const contextOf = (traceId: string, spanId: string, traceState: string | undefined): SpanContext => ({
-  traceId, spanId, traceFlags: SAMPLED, ...(traceState === undefined ? {} : { traceState: createTraceState(traceState) }),
+  traceId,
+  spanId,
+  traceFlags: SAMPLED,
+  ...(traceState === undefined ? {} : { traceState: createTraceState(traceState) }),
 })
 
 /** Epoch microseconds as [seconds, nanoseconds]. */

@@ -28,9 +28,12 @@ export function telemetrySettings(env: Env): TelemetrySettings | undefined {
   const endpoint = tracesEndpoint(env)
   if (endpoint === undefined) return undefined
   const protocol = given(env, 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL') ?? given(env, 'OTEL_EXPORTER_OTLP_PROTOCOL')
-  const warnings = protocol === undefined || protocol === 'http/json'
-    ? []
-    : [`OTEL_EXPORTER_OTLP_PROTOCOL=${protocol} is not supported; traces are sent as http/json to ${withoutSecrets(endpoint)}`]
+  const warnings =
+    protocol === undefined || protocol === 'http/json'
+      ? []
+      : [
+          `OTEL_EXPORTER_OTLP_PROTOCOL=${protocol} is not supported; traces are sent as http/json to ${withoutSecrets(endpoint)}`,
+        ]
   return { exporter: 'otlp', endpoint, endpointHash: hash64(endpoint), warnings }
 }
 
@@ -70,7 +73,10 @@ function tracesEndpoint(env: Env): string | undefined {
 }
 
 const consoleSettings = (): TelemetrySettings => ({
-  exporter: 'console', endpoint: 'console:', endpointHash: hash64('console:'), warnings: [],
+  exporter: 'console',
+  endpoint: 'console:',
+  endpointHash: hash64('console:'),
+  warnings: [],
 })
 
 const given = (env: Env, name: string): string | undefined => env[name]?.trim() || undefined

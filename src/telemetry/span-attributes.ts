@@ -29,7 +29,10 @@ export function failureAttributes(failure: Failure): Attributes {
 }
 
 /** Status and reason attributes of a span that ended with `result`. */
-export function endingOf(result: Result, failure: Failure | undefined): { status: SpanRecord['status']; attributes: Attributes } {
+export function endingOf(
+  result: Result,
+  failure: Failure | undefined,
+): { status: SpanRecord['status']; attributes: Attributes } {
   if (isFailed(result)) {
     return {
       status: { code: 'ERROR', message: failure ? bounded(failure.message, LIMITS.messageChars) : result },

@@ -41,4 +41,7 @@ export interface SpanRecord {
 }
 
 /** A span that has not ended: the same, without end and status. */
-export type OpenSpanRecord = Omit<SpanRecord, 'endUs' | 'status'> & { readonly endUs?: undefined; readonly status?: undefined }
+export type OpenSpanRecord = Omit<SpanRecord, 'endUs' | 'status'> & {
+  readonly endUs?: undefined
+  readonly status?: undefined
+}

@@ -20,7 +20,8 @@ const gateOpened: Row<'gate.opened'> = (spans, event, atUs) => {
 /** Who answered is in the journal; a trace says only what kind of actor it was. */
 const gateAnswered: Row<'gate.answered'> = (spans, event, atUs) => {
   spans.addEvent(spans.ofVisit(event.node, event.visit), SPAN_EVENT.gateAnswered, atUs, {
-    [ATTR.gateChoice]: bounded(event.choice), [ATTR.gateBy]: event.by.kind,
+    [ATTR.gateChoice]: bounded(event.choice),
+    [ATTR.gateBy]: event.by.kind,
   })
 }
 
@@ -32,8 +33,11 @@ const gateExpired: Row<'gate.expired'> = (spans, event, atUs) => {
 
 const breakerOpened: Row<'breaker.opened'> = (spans, event, atUs) => {
   spans.addEvent(spans.ofVisit(event.node, event.visit) ?? spans.run, SPAN_EVENT.breakerOpened, atUs, {
-    [ATTR.nodePath]: event.path, [ATTR.breakerSignature]: bounded(event.signature),
-    [ATTR.breakerCount]: event.count, [ATTR.breakerLimit]: event.limit, ...failureAttributes(event.failure),
+    [ATTR.nodePath]: event.path,
+    [ATTR.breakerSignature]: bounded(event.signature),
+    [ATTR.breakerCount]: event.count,
+    [ATTR.breakerLimit]: event.limit,
+    ...failureAttributes(event.failure),
   })
 }
 
@@ -43,12 +47,17 @@ const budgetWarned: Row<'budget.warned'> = (spans, event, atUs) => {
 
 const budgetExceeded: Row<'budget.exceeded'> = (spans, event, atUs) => {
   spans.addEvent(spans.ofPath(event.scope) ?? spans.run, SPAN_EVENT.budgetExceeded, atUs, {
-    ...budgetAttributes(event), [ATTR.budgetMode]: event.mode, ...failureAttributes(event.failure),
+    ...budgetAttributes(event),
+    [ATTR.budgetMode]: event.mode,
+    ...failureAttributes(event.failure),
   })
 }
 
 const budgetAttributes = (event: { scope: string; budget: string; used: number; limit: number }) => ({
-  [ATTR.budgetScope]: event.scope, [ATTR.budgetKind]: event.budget, [ATTR.budgetUsed]: event.used, [ATTR.budgetLimit]: event.limit,
+  [ATTR.budgetScope]: event.scope,
+  [ATTR.budgetKind]: event.budget,
+  [ATTR.budgetUsed]: event.used,
+  [ATTR.budgetLimit]: event.limit,
 })
 
 export const SPAN_ROWS = {

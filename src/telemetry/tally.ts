@@ -13,7 +13,10 @@ export interface Tally {
 export const emptyTally = (): Tally => ({
   children: { total: 0, failed: 0, retried: 0, skipped: 0 },
   rollup: {
-    attempts: 0, retries: 0, cost_usd: 0, cost_unpriced: 0,
+    attempts: 0,
+    retries: 0,
+    cost_usd: 0,
+    cost_unpriced: 0,
     tokens: { input: 0, cache_read: 0, cache_write: 0, output: 0, reasoning: 0 },
   },
 })

@@ -67,9 +67,9 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
 async function finish(worker: TelemetryWorker, end: { seq: number; timeoutMs: number }): Promise<Finished> {
   worker.tell({ type: 'finish', seq: end.seq, deadline: Date.now() + end.timeoutMs - ANSWER_MS })
   const runs = await worker.done(end.timeoutMs)
-  if (!runs) return { delivered: 0, rejected: 0, pending: undefined }
-  const { delivered, rejected, pending } = runs[0] ?? NOTHING
-  return { delivered, rejected, pending }
+  const run = runs?.[0]
+  if (!run || run.busy) return { delivered: 0, rejected: 0, pending: undefined }
+  return { delivered: run.delivered, rejected: run.rejected, pending: run.pending }
 }
 
 export interface TelemetryWorker {
@@ -79,7 +79,10 @@ export interface TelemetryWorker {
 }
 
 /** A worker never keeps the process alive, except while `done` waits for it. */
-export function startWorker(task: WorkerTask, options: Pick<TelemetryOptions, 'env' | 'warn' | 'read'>): TelemetryWorker {
+export function startWorker(
+  task: WorkerTask,
+  options: Pick<TelemetryOptions, 'env' | 'warn' | 'read'>,
+): TelemetryWorker {
   const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
   const worker = new Worker(new URL(file, import.meta.url), {
     workerData: task,
@@ -97,7 +100,10 @@ export function startWorker(task: WorkerTask, options: Pick<TelemetryOptions, 'e
   worker.on('message', (message: FromWorker) => {
     if (message.type === 'warning') options.warn(message.message)
     else if (message.type === 'done') ended.resolve(message.runs)
-    else void chunk(options.read, message.afterSeq).then((entries) => worker.postMessage({ type: 'entries', entries } satisfies ToWorker))
+    else
+      void chunk(options.read, message.afterSeq).then((entries) =>
+        worker.postMessage({ type: 'entries', entries } satisfies ToWorker),
+      )
   })
   worker.on('error', (error: Error) => {
     options.warn(`delivery of traces stopped: ${error.message}`)

@@ -36,10 +36,13 @@ export function toRows(spans: readonly WaterfallSpan[]): WaterfallRow[] {
 }
 
 const stateOf = (span: WaterfallSpan): State =>
-  span.endUs === undefined ? 'running' : ((span.attributes[ATTR.taskRunResult] ?? span.attributes[ATTR.pipelineResult] ?? 'success') as State)
+  span.endUs === undefined
+    ? 'running'
+    : ((span.attributes[ATTR.taskRunResult] ?? span.attributes[ATTR.pipelineResult] ?? 'success') as State)
 
 const isQuiet = (state: State): boolean => state === 'success' || state === 'skip'
-const codeOf = (span: WaterfallSpan): string => String(span.attributes[ATTR.errorType] ?? span.attributes[ATTR.reasonCode] ?? '')
+const codeOf = (span: WaterfallSpan): string =>
+  String(span.attributes[ATTR.errorType] ?? span.attributes[ATTR.reasonCode] ?? '')
 const numberOf = (span: WaterfallSpan, name: string): number => Number(span.attributes[name] ?? 0)
 
 class Tree {
@@ -63,12 +66,20 @@ class Tree {
 
   add(span: WaterfallSpan, depth: number): void {
     switch (span.subject) {
-      case 'run': return this.addScope(span, depth, this.runLabel(span))
-      case 'branch': return this.addBranch(span, depth)
-      case 'node': return this.addNode(span, depth)
-      case 'attempt': return this.addAttempt(span, depth)
-      case 'check': case 'hook': return this.addStep(span, depth)
-      case 'agent': case 'marker': return
+      case 'run':
+        return this.addScope(span, depth, this.runLabel(span))
+      case 'branch':
+        return this.addBranch(span, depth)
+      case 'node':
+        return this.addNode(span, depth)
+      case 'attempt':
+        return this.addAttempt(span, depth)
+      case 'check':
+      case 'hook':
+        return this.addStep(span, depth)
+      case 'agent':
+      case 'marker':
+        return
     }
   }
 
@@ -87,7 +98,10 @@ class Tree {
   }
 
   private addNodes(spans: readonly WaterfallSpan[], depth: number): void {
-    const listed = spans.length <= NODES_LISTED ? spans : spans.filter((span, i) => i < NODES_LISTED / 2 || !isQuiet(stateOf(span))).slice(0, NODES_LISTED)
+    const listed =
+      spans.length <= NODES_LISTED
+        ? spans
+        : spans.filter((span, i) => i < NODES_LISTED / 2 || !isQuiet(stateOf(span))).slice(0, NODES_LISTED)
     for (const span of listed) this.add(span, depth)
     if (listed.length < spans.length) this.pushText(depth, `and ${spans.length - listed.length} more`, spans.at(-1)!)
   }
@@ -105,7 +119,8 @@ class Tree {
     const visit = numberOf(span, ATTR.nodeVisit)
     const below = this.below(span)
     const attempts = below.filter((child) => child.subject === 'attempt')
-    const retries = numberOf(span, ATTR.retryCount) || span.events.filter((event) => event.name === SPAN_EVENT.retryScheduled).length
+    const retries =
+      numberOf(span, ATTR.retryCount) || span.events.filter((event) => event.name === SPAN_EVENT.retryScheduled).length
     const note = [codeOf(span), retries > 0 ? retriesText(retries) : ''].filter(Boolean).join(', ')
     this.push(span, depth, {
       label: visit > 1 ? `${span.name} @${visit}` : span.name,
@@ -115,7 +130,10 @@ class Tree {
     const branches = below.filter((child) => child.subject === 'branch')
     if (branches.length > 0) this.addBranches(branches, depth + 1)
     this.addAttempts(attempts, depth + 1)
-    this.addNodes(below.filter((child) => child.subject === 'node' || child.subject === 'check' || child.subject === 'hook'), depth + 1)
+    this.addNodes(
+      below.filter((child) => child.subject === 'node' || child.subject === 'check' || child.subject === 'hook'),
+      depth + 1,
+    )
   }
 
   private addBranches(branches: readonly WaterfallSpan[], depth: number): void {
@@ -125,11 +143,14 @@ class Tree {
     }
     const counts = new Map<State, number>()
     for (const branch of branches) counts.set(stateOf(branch), (counts.get(stateOf(branch)) ?? 0) + 1)
-    const text = COUNTED.flatMap(([state, word]) => (counts.has(state) ? [`${counts.get(state)} ${word}`] : [])).join(', ')
+    const text = COUNTED.flatMap(([state, word]) => (counts.has(state) ? [`${counts.get(state)} ${word}`] : [])).join(
+      ', ',
+    )
     this.pushText(depth, `${branches.length} branches: ${text}`, branches[0]!)
     const failed = branches.filter((branch) => ['failure', 'error', 'timeout'].includes(stateOf(branch)))
     for (const branch of failed.slice(0, FAILED_LISTED)) this.add(branch, depth)
-    if (failed.length > FAILED_LISTED) this.pushText(depth, `and ${failed.length - FAILED_LISTED} more that failed`, failed.at(-1)!)
+    if (failed.length > FAILED_LISTED)
+      this.pushText(depth, `and ${failed.length - FAILED_LISTED} more that failed`, failed.at(-1)!)
   }
 
   /** One attempt that ended like its node says nothing new; several are listed, the first and last ones. */
@@ -150,7 +171,11 @@ class Tree {
   private addAttempt(span: WaterfallSpan, depth: number): void {
     const delay = numberOf(span, ATTR.retryDelayMs)
     const note = [codeOf(span), delay > 0 ? `after ${formatDuration(delay)}` : ''].filter(Boolean).join(', ')
-    this.push(span, depth, { label: `attempt ${numberOf(span, ATTR.attemptNumber)}`, note, active: [{ startUs: span.startUs, endUs: span.endUs }] })
+    this.push(span, depth, {
+      label: `attempt ${numberOf(span, ATTR.attemptNumber)}`,
+      note,
+      active: [{ startUs: span.startUs, endUs: span.endUs }],
+    })
     for (const step of this.below(span)) this.addStep(step, depth + 1)
   }
 
@@ -159,20 +184,43 @@ class Tree {
     if (span.subject === 'agent' || stateOf(span) === 'success') return
     const optional = span.attributes[ATTR.checkRequired] === false ? 'optional' : ''
     const label = span.subject === 'hook' ? `${span.name}: ${String(span.attributes[ATTR.hookName] ?? '')}` : span.name
-    this.push(span, depth, { label, note: [codeOf(span), optional].filter(Boolean).join(', '), active: [{ startUs: span.startUs, endUs: span.endUs }] })
+    this.push(span, depth, {
+      label,
+      note: [codeOf(span), optional].filter(Boolean).join(', '),
+      active: [{ startUs: span.startUs, endUs: span.endUs }],
+    })
   }
 
-  private push(span: WaterfallSpan, depth: number, row: Pick<WaterfallRow, 'label' | 'note'> & Partial<Pick<WaterfallRow, 'active'>>): void {
+  private push(
+    span: WaterfallSpan,
+    depth: number,
+    row: Pick<WaterfallRow, 'label' | 'note'> & Partial<Pick<WaterfallRow, 'active'>>,
+  ): void {
     const { startUs, endUs } = span
     this.rows.push({ depth, state: stateOf(span), startUs, endUs, text: false, active: undefined, ...row })
   }
 
   private pushText(depth: number, label: string, near: WaterfallSpan): void {
-    this.rows.push({ depth, state: 'skip', label, note: '', startUs: near.startUs, endUs: near.endUs, active: undefined, text: true })
+    this.rows.push({
+      depth,
+      state: 'skip',
+      label,
+      note: '',
+      startUs: near.startUs,
+      endUs: near.endUs,
+      active: undefined,
+      text: true,
+    })
   }
 }
 
 const COUNTED: readonly (readonly [State, string])[] = [
-  ['success', 'ok'], ['failure', 'failed'], ['error', 'in error'], ['timeout', 'timed out'], ['running', 'running'], ['cancellation', 'canceled'], ['skip', 'skipped'],
+  ['success', 'ok'],
+  ['failure', 'failed'],
+  ['error', 'in error'],
+  ['timeout', 'timed out'],
+  ['running', 'running'],
+  ['cancellation', 'canceled'],
+  ['skip', 'skipped'],
 ]
 const retriesText = (count: number): string => (count === 1 ? '1 retry' : `${count} retries`)

@@ -37,7 +37,8 @@ export function toWaterfall(spans: readonly WaterfallSpan[], options: WaterfallO
   const endUs = rows.reduce((most, row) => Math.max(most, row.endUs ?? nowUs), startUs + 1)
   const width = Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, Math.floor(options.width)))
   const columns = columnsOf(rows, width)
-  const paint = (text: string, color: string): string => (options.color && text.trim() !== '' ? `\u001b[${color}m${text}\u001b[0m` : text)
+  const paint = (text: string, color: string): string =>
+    options.color && text.trim() !== '' ? `\u001b[${color}m${text}\u001b[0m` : text
   const axis: Axis = { startUs, endUs, nowUs, columns: columns.bar, ascii: options.ascii }
   const lines = rows.map((row) => {
     const [glyph, ascii, color] = GLYPHS[row.state]
@@ -48,7 +49,9 @@ export function toWaterfall(spans: readonly WaterfallSpan[], options: WaterfallO
     const note = fitNote(row, room)
     const label = cut(plain(row.label), room - (note === '' ? 0 : note.length + 2))
     const pad = ' '.repeat(Math.max(0, room - cells(label) - (note === '' ? 0 : note.length + 2)))
-    const duration = formatDuration(((row.endUs ?? Math.max(nowUs, row.startUs)) - row.startUs) / 1_000).padStart(DURATION_COLUMNS)
+    const duration = formatDuration(((row.endUs ?? Math.max(nowUs, row.startUs)) - row.startUs) / 1_000).padStart(
+      DURATION_COLUMNS,
+    )
     const left = `${indent}${paint(mark, color)} ${label}${note === '' ? '' : `  ${paint(note, row.state === 'success' ? DIM : color)}`}${pad}`
     return `${left} ${paint(bar(row, axis), row.state === 'success' ? '32' : color)}${paint(duration, DIM)}`
   })
@@ -91,7 +94,10 @@ function bar(row: WaterfallRow, axis: Axis): string {
 }
 
 const columnOf = (us: number, axis: Axis): number =>
-  Math.max(0, Math.min(axis.columns - 1, Math.round(((us - axis.startUs) / (axis.endUs - axis.startUs)) * axis.columns)))
+  Math.max(
+    0,
+    Math.min(axis.columns - 1, Math.round(((us - axis.startUs) / (axis.endUs - axis.startUs)) * axis.columns)),
+  )
 
 /** Text without escape sequences and control characters, on one line. */
 const plain = (text: string): string => stripVTControlCharacters(text).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '')
@@ -102,7 +108,8 @@ function cells(text: string): number {
   for (const char of text) count += /\p{M}/u.test(char) ? 0 : WIDE.test(char) ? 2 : 1
   return count
 }
-const WIDE = /[\p{Emoji_Presentation}\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/u
+const WIDE =
+  /[\p{Emoji_Presentation}\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/u
 
 /** Cut in the middle, as names are everywhere. */
 function cut(text: string, limit: number): string {
@@ -125,4 +132,5 @@ function takeCells(chars: readonly string[], limit: number): string {
   return taken
 }
 
-const fit = (text: string, width: number): string => (cells(text) <= width ? text : `${takeCells([...text], width - 1)}…`)
+const fit = (text: string, width: number): string =>
+  cells(text) <= width ? text : `${takeCells([...text], width - 1)}…`

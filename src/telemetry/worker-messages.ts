@@ -37,4 +37,6 @@ export interface ExportedRun extends Delivered {
   readonly runDir: string | undefined
   /** Why nothing was sent: another process delivers this run just now. */
   readonly busy?: true
+  /** The journal cannot be read. */
+  readonly problem?: string
 }

@@ -4,8 +4,16 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 
-export interface SinkEvent { name: string; timeUs: number; attrs: Record<string, unknown> }
-export interface SinkLink { traceId: string; spanId: string; attrs: Record<string, unknown> }
+export interface SinkEvent {
+  name: string
+  timeUs: number
+  attrs: Record<string, unknown>
+}
+export interface SinkLink {
+  traceId: string
+  spanId: string
+  attrs: Record<string, unknown>
+}
 export interface SinkSpan {
   name: string
   kind: number
@@ -73,7 +81,12 @@ export async function startSink(port = 0): Promise<Sink> {
   })
   const at = (server.address() as AddressInfo).port
   const sink: Sink = {
-    url: `http://127.0.0.1:${at}`, port: at, spans, bodies, headers, answer: undefined,
+    url: `http://127.0.0.1:${at}`,
+    port: at,
+    spans,
+    bodies,
+    headers,
+    answer: undefined,
     close() {
       for (const socket of sockets) socket.destroy()
       return new Promise((resolve) => server.close(() => resolve()))
@@ -82,16 +95,32 @@ export async function startSink(port = 0): Promise<Sink> {
   return sink
 }
 
-interface OtlpValue { stringValue?: string; boolValue?: boolean; intValue?: number | string; doubleValue?: number; arrayValue?: { values?: OtlpValue[] } }
+interface OtlpValue {
+  stringValue?: string
+  boolValue?: boolean
+  intValue?: number | string
+  doubleValue?: number
+  arrayValue?: { values?: OtlpValue[] }
+}
 type OtlpAttributes = { key: string; value: OtlpValue }[]
 interface OtlpSpan {
-  name: string; kind: number; traceId: string; spanId: string; parentSpanId?: string; traceState?: string; flags?: number
-  startTimeUnixNano: string; endTimeUnixNano: string; status: { code?: number; message?: string }
+  name: string
+  kind: number
+  traceId: string
+  spanId: string
+  parentSpanId?: string
+  traceState?: string
+  flags?: number
+  startTimeUnixNano: string
+  endTimeUnixNano: string
+  status: { code?: number; message?: string }
   attributes: OtlpAttributes
   events: { name: string; timeUnixNano: string; attributes: OtlpAttributes }[]
   links: { traceId: string; spanId: string; attributes: OtlpAttributes }[]
 }
-interface OtlpRequest { resourceSpans: { resource: { attributes: OtlpAttributes }; scopeSpans: { spans: OtlpSpan[] }[] }[] }
+interface OtlpRequest {
+  resourceSpans: { resource: { attributes: OtlpAttributes }; scopeSpans: { spans: OtlpSpan[] }[] }[]
+}
 
 /** Bits of `flags` in OTLP: whether the parent is known to be remote (trace.proto, SpanFlags). */
 const PARENT_IS_REMOTE = 0x200
@@ -103,14 +132,27 @@ function flatten(request: OtlpRequest): SinkSpan[] {
   return request.resourceSpans.flatMap(({ resource, scopeSpans }) =>
     scopeSpans.flatMap(({ spans }) =>
       spans.map((span) => ({
-        name: span.name, kind: span.kind, traceId: span.traceId, spanId: span.spanId,
+        name: span.name,
+        kind: span.kind,
+        traceId: span.traceId,
+        spanId: span.spanId,
         parentSpanId: span.parentSpanId || undefined,
         parentIsRemote: ((span.flags ?? 0) & PARENT_IS_REMOTE) !== 0,
         traceState: span.traceState || undefined,
-        startUs: micros(span.startTimeUnixNano), endUs: micros(span.endTimeUnixNano), status: span.status,
+        startUs: micros(span.startTimeUnixNano),
+        endUs: micros(span.endTimeUnixNano),
+        status: span.status,
         attrs: attributes(span.attributes),
-        events: span.events.map((event) => ({ name: event.name, timeUs: micros(event.timeUnixNano), attrs: attributes(event.attributes) })),
-        links: span.links.map((link) => ({ traceId: link.traceId, spanId: link.spanId, attrs: attributes(link.attributes) })),
+        events: span.events.map((event) => ({
+          name: event.name,
+          timeUs: micros(event.timeUnixNano),
+          attrs: attributes(event.attributes),
+        })),
+        links: span.links.map((link) => ({
+          traceId: link.traceId,
+          spanId: link.spanId,
+          attrs: attributes(link.attributes),
+        })),
         resource: attributes(resource.attributes),
       })),
     ),
@@ -118,7 +160,8 @@ function flatten(request: OtlpRequest): SinkSpan[] {
 }
 
 const micros = (nanos: string): number => Number(BigInt(nanos) / 1000n)
-const attributes = (list: OtlpAttributes): Record<string, unknown> => Object.fromEntries(list.map(({ key, value }) => [key, valueOf(value)]))
+const attributes = (list: OtlpAttributes): Record<string, unknown> =>
+  Object.fromEntries(list.map(({ key, value }) => [key, valueOf(value)]))
 function valueOf(value: OtlpValue): unknown {
   if (value.arrayValue) return (value.arrayValue.values ?? []).map(valueOf)
   if (value.intValue !== undefined) return Number(value.intValue)

@@ -28,7 +28,12 @@ function interrupt(runDir: string): Entry[] {
   writeFileSync(path, lines.map((line) => `${line}\n`).join(''))
   const entries = lines.map((line) => JSON.parse(line) as Entry)
   const last = entries.at(-1)!
-  const end: Entry = { v: 1, seq: last.seq + 1, at: last.at, event: { type: 'run.interrupted', execution: 1, failure: failureOf('worker_lost') } }
+  const end: Entry = {
+    v: 1,
+    seq: last.seq + 1,
+    at: last.at,
+    event: { type: 'run.interrupted', execution: 1, failure: failureOf('worker_lost') },
+  }
   appendFileSync(path, `${JSON.stringify(end)}\n`)
   return [...entries, end]
 }
@@ -47,11 +52,14 @@ describe.each([0, 1, 2, 4])('SIGKILL after %i whole batches', (batches) => {
     // The batch after those is received, but its acknowledgement never is.
     sink.answer = () => {
       if (hanging === undefined && sink.bodies.at(-1)!.includes('spanwright.marker')) return undefined
-      if (hanging === undefined && sink.bodies.filter((body) => !body.includes('spanwright.marker')).length <= batches) return undefined
+      if (hanging === undefined && sink.bodies.filter((body) => !body.includes('spanwright.marker')).length <= batches)
+        return undefined
       hanging ??= sink.bodies.at(-1)!
       return 'hang'
     }
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'fixtures/live-run.ts'), runDir, sink.url], { stdio: ['ignore', 'ignore', 'inherit'] })
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'fixtures/live-run.ts'), runDir, sink.url], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
     onTestFinished(() => void child.kill('SIGKILL'))
     await until(() => hanging !== undefined, 'the batch in flight')
     await kill(child)
@@ -62,10 +70,15 @@ describe.each([0, 1, 2, 4])('SIGKILL after %i whole batches', (batches) => {
     const bodies = sink.bodies.filter((body) => !body.includes('spanwright.marker'))
     const twice = bodies.indexOf(hanging!)
     expect(bodies.slice(twice).filter((body) => body === hanging)).toHaveLength(2)
-    const got = bodies.filter((_, index) => index !== twice).flatMap(spansOf).map((span) => span.spanId)
+    const got = bodies
+      .filter((_, index) => index !== twice)
+      .flatMap(spansOf)
+      .map((span) => span.spanId)
     const projection = createProjection()
     expect(got).toEqual(entries.flatMap((entry) => projection.apply(entry)).map((span) => span.spanId))
-    expect(bodies.flatMap(spansOf).filter((span) => span.attrs['error.type'] === 'worker_lost').length).toBeGreaterThan(1)
+    expect(bodies.flatMap(spansOf).filter((span) => span.attrs['error.type'] === 'worker_lost').length).toBeGreaterThan(
+      1,
+    )
   })
 })
 
@@ -85,7 +98,7 @@ describe('catching up a store', () => {
     const sink = await sinkForTest()
     const { store, spans } = await undelivered()
     const both = await Promise.all([catchUp(store, envOf(sink), { warn }), catchUp(store, envOf(sink), { warn })])
-    expect(both.map((done) => done.delivered).sort()).toEqual([0, spans])
+    expect(both.map((done) => done.delivered).sort((a, b) => a - b)).toEqual([0, spans])
     expect(sink.spans).toHaveLength(spans)
     expect(await catchUp(store, envOf(sink), { warn })).toEqual({ delivered: 0, rejected: 0, pending: 0 })
   })
@@ -118,7 +131,8 @@ describe('catching up a store', () => {
   test('a holder that died does not block, one that lives does', async () => {
     const sink = await sinkForTest()
     const { store, runDir, spans } = await undelivered()
-    const holder = (pid: number) => writeFileSync(join(runDir, LOCK_FILE), JSON.stringify({ token: 'other', pid, place: 'elsewhere' }))
+    const holder = (pid: number) =>
+      writeFileSync(join(runDir, LOCK_FILE), JSON.stringify({ token: 'other', pid, place: 'elsewhere' }))
     holder(process.pid)
     await expect(exportRun({ runDir, env: envOf(sink), warn })).rejects.toMatchObject({ code: 'run.conflict' })
     const longAgo = new Date(Date.now() - 120_000)
@@ -132,8 +146,13 @@ describe('trace export', () => {
     const [configured, named] = [await sinkForTest(), await sinkForTest()]
     const { runDir, spans } = await undelivered()
     expect(await exportRun({ runDir, env: envOf(configured), warn })).toMatchObject({ delivered: spans })
-    expect(await exportRun({ runDir, env: envOf(configured), endpoint: named.url, warn })).toMatchObject({ delivered: spans })
-    expect(await exportRun({ runDir, env: {}, endpoint: `${named.url}/v1/traces`, warn })).toMatchObject({ delivered: 0, pending: 0 })
+    expect(await exportRun({ runDir, env: envOf(configured), endpoint: named.url, warn })).toMatchObject({
+      delivered: spans,
+    })
+    expect(await exportRun({ runDir, env: {}, endpoint: `${named.url}/v1/traces`, warn })).toMatchObject({
+      delivered: 0,
+      pending: 0,
+    })
     expect(await exportRun({ runDir, env: envOf(configured), warn })).toMatchObject({ delivered: 0, pending: 0 })
     expect(await exportRun({ runDir, env: envOf(named), all: true, warn })).toMatchObject({ delivered: spans })
     expect([configured.spans.length, named.spans.length]).toEqual([spans, 2 * spans])
@@ -149,8 +168,13 @@ describe('trace export', () => {
 
   test('without an endpoint says what to do', async () => {
     const { runDir } = await undelivered()
-    await expect(exportRun({ runDir, env: {}, warn })).rejects.toMatchObject({ code: 'usage.invalid', message: expect.stringContaining('--endpoint') as string })
-    await expect(exportRun({ runDir, env: {}, endpoint: 'not a url', warn })).rejects.toMatchObject({ code: 'usage.invalid' })
+    await expect(exportRun({ runDir, env: {}, warn })).rejects.toMatchObject({
+      code: 'usage.invalid',
+      message: expect.stringContaining('--endpoint') as string,
+    })
+    await expect(exportRun({ runDir, env: {}, endpoint: 'not a url', warn })).rejects.toMatchObject({
+      code: 'usage.invalid',
+    })
   })
 })
 
@@ -163,12 +187,18 @@ test('a resumed run is delivered to its end by the next execution', async () => 
   await until(() => sink.spans.some((span) => span.name === 'first'), 'the first spans')
   await one.finish(5_000)
   const written = journal.seq
-  journal.interrupted().resumed().node('second', {}, { continues: 'e'.repeat(16) }).attempt('second', 2)
+  journal
+    .interrupted()
+    .resumed()
+    .node('second', {}, { continues: 'e'.repeat(16) })
+    .attempt('second', 2)
   journal.attemptFinished('second', 2, 'success').nodeFinished('second', 'success').finished('success')
   const two = startTelemetry({ runDir, env: envOf(sink), warn })
   two.committed(journal.writeTo(runDir, written))
   await two.finish(5_000)
   const projection = createProjection()
   const expected = journal.entries.flatMap((entry) => projection.apply(entry)).map((span) => span.spanId)
-  expect(sink.spans.filter((span) => span.attrs['spanwright.marker'] === undefined).map((span) => span.spanId)).toEqual(expected)
+  expect(sink.spans.filter((span) => span.attrs['spanwright.marker'] === undefined).map((span) => span.spanId)).toEqual(
+    expected,
+  )
 })

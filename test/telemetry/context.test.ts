@@ -1,6 +1,12 @@
 // The caller's context: strict, never trusted further than the specification goes.
 import { describe, expect, test } from 'vitest'
-import { formatTraceparent, parseBaggage, parseTraceparent, parseTracestate, readInbound } from '../../src/telemetry/context.ts'
+import {
+  formatTraceparent,
+  parseBaggage,
+  parseTraceparent,
+  parseTracestate,
+  readInbound,
+} from '../../src/telemetry/context.ts'
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
 const SPAN = '00f067aa0ba902b7'
@@ -50,14 +56,25 @@ describe('reading the environment', () => {
   const env = { TRACEPARENT: `00-${TRACE}-${SPAN}-00`, TRACESTATE: 'a=1', BAGGAGE: 'k=v' }
   test('keeps an unsampled caller as the parent', () => {
     expect(readInbound(env)).toEqual({
-      inbound: { trace_id: TRACE, span_id: SPAN, trace_flags: 0, trace_state: 'a=1', baggage: 'k=v', relation: 'parent' }, warnings: [],
+      inbound: {
+        trace_id: TRACE,
+        span_id: SPAN,
+        trace_flags: 0,
+        trace_state: 'a=1',
+        baggage: 'k=v',
+        relation: 'parent',
+      },
+      warnings: [],
     })
     expect(readInbound(env, 'link').inbound?.relation).toBe('link')
     expect(readInbound(env, 'ignore')).toEqual({ inbound: undefined, warnings: [] })
     expect(readInbound({})).toEqual({ inbound: undefined, warnings: [] })
   })
   test('ignores what is malformed and says so', () => {
-    expect(readInbound({ TRACEPARENT: 'x\u001b[31m' })).toEqual({ inbound: undefined, warnings: [String.raw`TRACEPARENT is not a W3C traceparent and was ignored: "x\u001b[31m"`] })
+    expect(readInbound({ TRACEPARENT: 'x\u001b[31m' })).toEqual({
+      inbound: undefined,
+      warnings: [String.raw`TRACEPARENT is not a W3C traceparent and was ignored: "x\u001b[31m"`],
+    })
     const partly = readInbound({ ...env, TRACESTATE: 'A=1', BAGGAGE: 'bad' })
     expect(partly.inbound).toEqual({ trace_id: TRACE, span_id: SPAN, trace_flags: 0, relation: 'parent' })
     expect(partly.warnings).toHaveLength(2)

@@ -15,8 +15,13 @@ async function sinkForTest(port = 0): Promise<Sink> {
   onTestFinished(() => sink.close())
   return sink
 }
-const envOf = (sink: { url: string }, extra: Record<string, string> = {}) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: sink.url, OTEL_EXPORTER_OTLP_TIMEOUT: '1000', ...extra })
-const real = (spans: readonly SinkSpan[]): SinkSpan[] => spans.filter((span) => span.attrs['spanwright.marker'] === undefined)
+const envOf = (sink: { url: string }, extra: Record<string, string> = {}) => ({
+  OTEL_EXPORTER_OTLP_ENDPOINT: sink.url,
+  OTEL_EXPORTER_OTLP_TIMEOUT: '1000',
+  ...extra,
+})
+const real = (spans: readonly SinkSpan[]): SinkSpan[] =>
+  spans.filter((span) => span.attrs['spanwright.marker'] === undefined)
 const expectedOf = (entries: readonly Entry[]): string[] => {
   const projection = createProjection()
   return entries.flatMap((entry) => projection.apply(entry)).map((span) => span.spanId)
@@ -55,7 +60,11 @@ test('each span once, at its end, with parents in the trace and lengths above ze
     expect(span.endUs).toBeGreaterThan(span.startUs)
     expect(span.parentSpanId === undefined || ids.has(span.parentSpanId)).toBe(true)
   }
-  expect(position()).toMatchObject({ version: 1, position: { seq: journal.seq + 1, index: 0 }, acknowledged: spans.length })
+  expect(position()).toMatchObject({
+    version: 1,
+    position: { seq: journal.seq + 1, index: 0 },
+    acknowledged: spans.length,
+  })
   expect(readdirSync(runDir).sort()).toEqual(['journal.ndjson', 'telemetry.json'])
 })
 
@@ -66,7 +75,11 @@ test('a marker shows the run while it is open', async () => {
   const journal = new JournalEntries().created()
   telemetry.committed(journal.writeTo(runDir))
   await until(() => sink.spans.length === 1, 'the marker')
-  expect(sink.spans[0]).toMatchObject({ name: 'RUN release started', parentSpanId: journal.runSpan, attrs: { 'cicd.pipeline.run.id': RUN_ID } })
+  expect(sink.spans[0]).toMatchObject({
+    name: 'RUN release started',
+    parentSpanId: journal.runSpan,
+    attrs: { 'cicd.pipeline.run.id': RUN_ID },
+  })
 })
 
 test('entries that are not committed are not read', async () => {
@@ -106,7 +119,11 @@ test('a collector that is away for the whole run gets everything afterwards', as
   expect(position()).toMatchObject({ position: { seq: 0, index: 0 }, acknowledged: 0 })
 
   const sink = await sinkForTest(port)
-  expect(await exportRun({ runDir, env, warn: () => {} })).toEqual({ delivered: expected.length, rejected: 0, pending: 0 })
+  expect(await exportRun({ runDir, env, warn: () => {} })).toEqual({
+    delivered: expected.length,
+    rejected: 0,
+    pending: 0,
+  })
   expect(sink.spans.map((span) => span.spanId)).toEqual(expected)
   expect(await exportRun({ runDir, env, warn: () => {} })).toEqual({ delivered: 0, rejected: 0, pending: 0 })
 })
@@ -133,11 +150,23 @@ test('a batch that the receiver refuses is counted, said and left behind; one to
   const journal = new JournalEntries().created().fanout(200).finished('success')
   journal.writeTo(runDir)
   const expected = expectedOf(journal.entries)
-  const answers = [{ status: 413 }, { status: 400, body: 'no' }, { status: 503 }, { status: 200, body: '{"partialSuccess":{"rejectedSpans":"2","errorMessage":"odd"}}' }]
+  const answers = [
+    { status: 413 },
+    { status: 400, body: 'no' },
+    { status: 503 },
+    { status: 200, body: '{"partialSuccess":{"rejectedSpans":"2","errorMessage":"odd"}}' },
+  ]
   sink.answer = () => answers.shift()
-  const done = await exportRun({ runDir, env: envOf(sink, { OTEL_EXPORTER_OTLP_TIMEOUT: '5000' }), warn: (message) => warnings.push(message) })
+  const done = await exportRun({
+    runDir,
+    env: envOf(sink, { OTEL_EXPORTER_OTLP_TIMEOUT: '5000' }),
+    warn: (message) => warnings.push(message),
+  })
   expect(done).toEqual({ delivered: expected.length - 256 - 2, rejected: 258, pending: 0 })
-  expect(warnings).toEqual([expect.stringMatching(/refused 256 spans for good: 400/), expect.stringMatching(/refused 2 spans for good: odd/)])
+  expect(warnings).toEqual([
+    expect.stringMatching(/refused 256 spans for good: 400/),
+    expect.stringMatching(/refused 2 spans for good: odd/),
+  ])
 })
 
 test('a receiver that is not for us is no reason to give spans up', async () => {
@@ -146,9 +175,17 @@ test('a receiver that is not for us is no reason to give spans up', async () => 
   const journal = new JournalEntries().created().step('build').finished('success')
   journal.writeTo(runDir)
   sink.answer = () => ({ status: 401 })
-  expect(await exportRun({ runDir, env: envOf(sink), warn: () => {} })).toEqual({ delivered: 0, rejected: 0, pending: 3 })
+  expect(await exportRun({ runDir, env: envOf(sink), warn: () => {} })).toEqual({
+    delivered: 0,
+    rejected: 0,
+    pending: 3,
+  })
   sink.answer = undefined
-  expect(await exportRun({ runDir, env: envOf(sink), warn: () => {} })).toEqual({ delivered: 3, rejected: 0, pending: 0 })
+  expect(await exportRun({ runDir, env: envOf(sink), warn: () => {} })).toEqual({
+    delivered: 3,
+    rejected: 0,
+    pending: 0,
+  })
   expect(sink.bodies[0]).toBe(sink.bodies[1])
 })
 
@@ -156,13 +193,27 @@ test('resources hold no machine, no command line and no environment', async () =
   const sink = await sinkForTest()
   const { runDir } = makeRun()
   new JournalEntries().created().finished('success').writeTo(runDir)
-  const env = { ...envOf(sink), OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment=ci', OTEL_EXPORTER_OTLP_HEADERS: 'x-team=a', OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip', MY_SECRET: 'hush' }
+  const env = {
+    ...envOf(sink),
+    OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment=ci',
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-team=a',
+    OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
+    MY_SECRET: 'hush',
+  }
   await exportRun({ runDir, env, warn: () => {} })
   expect(sink.spans[0]!.resource).toEqual({
-    'service.name': 'spanwright', 'service.version': expect.any(String), 'telemetry.sdk.language': 'nodejs', 'telemetry.sdk.name': 'opentelemetry',
-    'telemetry.sdk.version': expect.any(String), 'deployment.environment': 'ci',
+    'service.name': 'spanwright',
+    'service.version': expect.any(String),
+    'telemetry.sdk.language': 'nodejs',
+    'telemetry.sdk.name': 'opentelemetry',
+    'telemetry.sdk.version': expect.any(String),
+    'deployment.environment': 'ci',
   })
-  expect(sink.headers[0]).toMatchObject({ 'x-team': 'a', 'content-encoding': 'gzip', 'content-type': 'application/json' })
+  expect(sink.headers[0]).toMatchObject({
+    'x-team': 'a',
+    'content-encoding': 'gzip',
+    'content-type': 'application/json',
+  })
   await exportRun({ runDir, env: { ...env, OTEL_SERVICE_NAME: 'mine' }, all: true, warn: () => {} })
   expect(sink.spans[1]!.resource['service.name']).toBe('mine')
 })
@@ -170,7 +221,11 @@ test('resources hold no machine, no command line and no environment', async () =
 test('a run without a directory hands its entries over in chunks', async () => {
   const sink = await sinkForTest()
   const journal = new JournalEntries().created().fanout(400).finished('success')
-  const telemetry = startTelemetry({ read: (afterSeq) => journal.entries.slice(afterSeq), env: envOf(sink), warn: () => {} })
+  const telemetry = startTelemetry({
+    read: (afterSeq) => journal.entries.slice(afterSeq),
+    env: envOf(sink),
+    warn: () => {},
+  })
   telemetry.committed(journal.seq)
   const expected = expectedOf(journal.entries)
   expect(await telemetry.finish(10_000)).toEqual({ delivered: expected.length, rejected: 0, pending: 0 })
@@ -180,9 +235,19 @@ test('a run without a directory hands its entries over in chunks', async () => {
 test('an unsampled caller hides nothing', async () => {
   const sink = await sinkForTest()
   const { runDir } = makeRun()
-  new JournalEntries().created({ trace_id: TRACE_ID, span_id: 'd'.repeat(16), trace_flags: 0, trace_state: 'a=1', relation: 'parent' }).finished('success').writeTo(runDir)
+  new JournalEntries()
+    .created({ trace_id: TRACE_ID, span_id: 'd'.repeat(16), trace_flags: 0, trace_state: 'a=1', relation: 'parent' })
+    .finished('success')
+    .writeTo(runDir)
   await exportRun({ runDir, env: envOf(sink), warn: () => {} })
-  expect(sink.spans).toEqual([expect.objectContaining({ name: 'RUN release', parentSpanId: 'd'.repeat(16), parentIsRemote: true, traceState: 'a=1' })])
+  expect(sink.spans).toEqual([
+    expect.objectContaining({
+      name: 'RUN release',
+      parentSpanId: 'd'.repeat(16),
+      parentIsRemote: true,
+      traceState: 'a=1',
+    }),
+  ])
 })
 
 test('without an endpoint nothing is started and nothing is written', async () => {

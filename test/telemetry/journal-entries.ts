@@ -12,17 +12,34 @@ export const TRACE_ID = '5f0c2f7d91c84d2ab0b6a1f7f3e40a11'
 export const START_MS = Date.parse('2026-11-21T10:00:00Z')
 
 export const failureOf = (code: FailureCode, message = `${code} happened`): Failure => ({
-  code, class: classOf(code), message, source: 'command', signature: `sig-${code}`,
+  code,
+  class: classOf(code),
+  message,
+  source: 'command',
+  signature: `sig-${code}`,
 })
 
 const rollup = (attempts: number, retries = 0) => ({
-  attempts, retries, cost_usd: 0.5 * attempts, cost_unpriced: 0,
-  tokens: { input: 10 * attempts, cache_read: 5 * attempts, cache_write: 1 * attempts, output: 2 * attempts, reasoning: 0 },
+  attempts,
+  retries,
+  cost_usd: 0.5 * attempts,
+  cost_unpriced: 0,
+  tokens: {
+    input: 10 * attempts,
+    cache_read: 5 * attempts,
+    cache_write: 1 * attempts,
+    output: 2 * attempts,
+    reasoning: 0,
+  },
 })
 const children = (total: number, failed = 0, retried = 0, skipped = 0) => ({ total, failed, retried, skipped })
 
 /** Where a node stands: `parent` is the span id above it. */
-interface At { parent?: string; visit?: number; kind?: string }
+interface At {
+  parent?: string
+  visit?: number
+  kind?: string
+}
 
 export class JournalEntries {
   readonly entries: Entry[] = []
@@ -55,8 +72,16 @@ export class JournalEntries {
 
   created(inbound?: InboundContext): this {
     return this.add({
-      type: 'run.created', run_id: RUN_ID, labels: {}, pipeline: { name: this.pipeline, hash: 'h' }, params: { secret_param: 'do not export' },
-      max_parallel: 8, execution: 1, trace_id: TRACE_ID, span_id: this.runSpan, ...(inbound ? { inbound } : {}),
+      type: 'run.created',
+      run_id: RUN_ID,
+      labels: {},
+      pipeline: { name: this.pipeline, hash: 'h' },
+      params: { secret_param: 'do not export' },
+      max_parallel: 8,
+      execution: 1,
+      trace_id: TRACE_ID,
+      span_id: this.runSpan,
+      ...(inbound ? { inbound } : {}),
       ...(inbound?.relation === 'parent' ? { parent_span_id: inbound.span_id } : {}),
     })
   }
@@ -64,7 +89,12 @@ export class JournalEntries {
     const first = spanIdOf(RUN_ID, 1, 'run')
     this.execution += 1
     return this.add({
-      type: 'run.resumed', execution: this.execution, max_parallel: 8, links: [first], span_id: this.runSpan, parent_span_id: first,
+      type: 'run.resumed',
+      execution: this.execution,
+      max_parallel: 8,
+      links: [first],
+      span_id: this.runSpan,
+      parent_span_id: first,
       ...(inbound ? { inbound } : {}),
     })
   }
@@ -73,70 +103,140 @@ export class JournalEntries {
   }
   finished(result: Result, extra: Partial<EventOf<'run.finished'>> = {}): this {
     return this.add({
-      type: 'run.finished', execution: this.execution, result, hook_failures: [], totals: { ...rollup(3, 2), branches: 0, nodes: 1 },
-      children: children(1), duration_ms: 5, resumable: false, ...extra,
+      type: 'run.finished',
+      execution: this.execution,
+      result,
+      hook_failures: [],
+      totals: { ...rollup(3, 2), branches: 0, nodes: 1 },
+      children: children(1),
+      duration_ms: 5,
+      resumable: false,
+      ...extra,
     })
   }
 
   node(path: string, at: At = {}, extra: Partial<EventOf<'node.started'>> = {}): this {
     const visit = at.visit ?? 1
     return this.add({
-      type: 'node.started', node: path, visit, kind: at.kind ?? 'run', via: 'needs', span_id: this.span(`node ${visitId(path, visit)}`),
-      parent_span_id: at.parent ?? this.runSpan, ...extra,
+      type: 'node.started',
+      node: path,
+      visit,
+      kind: at.kind ?? 'run',
+      via: 'needs',
+      span_id: this.span(`node ${visitId(path, visit)}`),
+      parent_span_id: at.parent ?? this.runSpan,
+      ...extra,
     })
   }
   nodeFinished(path: string, result: Result, at: At = {}, extra: Partial<EventOf<'node.finished'>> = {}): this {
     const visit = at.visit ?? 1
     return this.add({
-      type: 'node.finished', node: path, visit, kind: at.kind ?? 'run', result, retry_count: 0, rollup: rollup(1),
-      span_id: this.span(`node ${visitId(path, visit)}`), ...extra,
+      type: 'node.finished',
+      node: path,
+      visit,
+      kind: at.kind ?? 'run',
+      result,
+      retry_count: 0,
+      rollup: rollup(1),
+      span_id: this.span(`node ${visitId(path, visit)}`),
+      ...extra,
     })
   }
   skipped(path: string, code: FailureCode = 'upstream_failed'): this {
     return this.add({
-      type: 'node.skipped', node: path, visit: 1, kind: 'run', failure: failureOf(code), span_id: this.span(`node ${path}@1`),
+      type: 'node.skipped',
+      node: path,
+      visit: 1,
+      kind: 'run',
+      failure: failureOf(code),
+      span_id: this.span(`node ${path}@1`),
       parent_span_id: this.runSpan,
     })
   }
   attempt(path: string, number: number, extra: Partial<EventOf<'attempt.started'>> = {}, visit = 1): this {
     const id = attemptId(path, visit, number)
     return this.add({
-      type: 'attempt.started', node: path, visit, attempt: number, attempt_id: id, kind: 'run', max: 3, inputs: {},
-      span_id: this.span(`attempt ${id}`), parent_span_id: this.span(`node ${visitId(path, visit)}`), ...extra,
+      type: 'attempt.started',
+      node: path,
+      visit,
+      attempt: number,
+      attempt_id: id,
+      kind: 'run',
+      max: 3,
+      inputs: {},
+      span_id: this.span(`attempt ${id}`),
+      parent_span_id: this.span(`node ${visitId(path, visit)}`),
+      ...extra,
     })
   }
-  attemptFinished(path: string, number: number, result: Result, extra: Partial<EventOf<'attempt.finished'>> = {}, visit = 1): this {
+  attemptFinished(
+    path: string,
+    number: number,
+    result: Result,
+    extra: Partial<EventOf<'attempt.finished'>> = {},
+  ): this {
+    const visit = extra.visit ?? 1
     const id = attemptId(path, visit, number)
     return this.add({
-      type: 'attempt.finished', node: path, visit, attempt: number, attempt_id: id, result, duration_ms: 1, span_id: this.span(`attempt ${id}`),
+      type: 'attempt.finished',
+      node: path,
+      visit,
+      attempt: number,
+      attempt_id: id,
+      result,
+      duration_ms: 1,
+      span_id: this.span(`attempt ${id}`),
       process: { pid: 42, executable: '/usr/bin/make', exit_code: result === 'success' ? 0 : 1 },
-      ...(result === 'success' ? {} : { failure: failureOf('exit_nonzero') }), ...extra,
+      ...(result === 'success' ? {} : { failure: failureOf('exit_nonzero') }),
+      ...extra,
     })
   }
   retry(path: string, number: number, delayMs = 5_000, visit = 1): this {
     return this.add({
-      type: 'retry.scheduled', node: path, visit, attempt: number, attempt_id: attemptId(path, visit, number), next_attempt: number + 1, max: 3,
-      delay_ms: delayMs, due_at: toTimestamp(this.nowMs + delayMs), failure: failureOf('exit_nonzero'),
+      type: 'retry.scheduled',
+      node: path,
+      visit,
+      attempt: number,
+      attempt_id: attemptId(path, visit, number),
+      next_attempt: number + 1,
+      max: 3,
+      delay_ms: delayMs,
+      due_at: toTimestamp(this.nowMs + delayMs),
+      failure: failureOf('exit_nonzero'),
     })
   }
   /** One node with one attempt that does what it is told. */
   step(path: string, result: Result = 'success', at: At = {}): this {
-    return this.node(path, at).attempt(path, 1, {}, at.visit).attemptFinished(path, 1, result, {}, at.visit)
+    return this.node(path, at)
+      .attempt(path, 1, {}, at.visit)
+      .attemptFinished(path, 1, result, { visit: at.visit ?? 1 })
       .nodeFinished(path, result, at, result === 'success' ? {} : { failure: failureOf('exit_nonzero') })
   }
 
   branch(fanout: string, key: string, index: number, continues?: string): string {
     const span = this.span(`branch ${fanout}@1:${key}`)
     this.add({
-      type: 'branch.started', node: fanout, visit: 1, branch: { key, index }, span_id: span, parent_span_id: this.span(`node ${fanout}@1`),
+      type: 'branch.started',
+      node: fanout,
+      visit: 1,
+      branch: { key, index },
+      span_id: span,
+      parent_span_id: this.span(`node ${fanout}@1`),
       ...(continues === undefined ? {} : { continues }),
     })
     return span
   }
   branchFinished(fanout: string, key: string, index: number, result: Result = 'success'): this {
     return this.add({
-      type: 'branch.finished', node: fanout, visit: 1, branch: { key, index }, result, children: children(1), rollup: rollup(1),
-      span_id: this.span(`branch ${fanout}@1:${key}`), ...(result === 'success' ? {} : { failure: failureOf('exit_nonzero') }),
+      type: 'branch.finished',
+      node: fanout,
+      visit: 1,
+      branch: { key, index },
+      result,
+      children: children(1),
+      rollup: rollup(1),
+      span_id: this.span(`branch ${fanout}@1:${key}`),
+      ...(result === 'success' ? {} : { failure: failureOf('exit_nonzero') }),
     })
   }
   /** A fan-out of `width` branches with one node each; a node after it joins them. */
@@ -151,12 +251,21 @@ export class JournalEntries {
       this.branchFinished(path, `k${index}`, index, result)
     })
     const failed = at.failing?.length ?? 0
-    this.nodeFinished(path, failed > 0 ? 'failure' : 'success', { kind: 'fanout' }, {
-      children: children(width, failed), rollup: rollup(width), ...(failed > 0 ? { failure: failureOf('branch_failed') } : {}),
-    })
+    this.nodeFinished(
+      path,
+      failed > 0 ? 'failure' : 'success',
+      { kind: 'fanout' },
+      {
+        children: children(width, failed),
+        rollup: rollup(width),
+        ...(failed > 0 ? { failure: failureOf('branch_failed') } : {}),
+      },
+    )
     const links = parents.slice(0, 100)
     return this.node('join', {}, { join_links: links, ...(width > 100 ? { join_links_omitted: width - 100 } : {}) })
-      .attempt('join', 1).attemptFinished('join', 1, 'success').nodeFinished('join', 'success')
+      .attempt('join', 1)
+      .attemptFinished('join', 1, 'success')
+      .nodeFinished('join', 'success')
   }
 
   /** Appends what was added since to a journal file; returns the last seq. */

@@ -21,24 +21,37 @@ const { step } = fc.letrec<{ step: Step; steps: Step[] }>((tie) => ({
   step: fc.oneof(
     { maxDepth: 2, withCrossShrink: true },
     fc.constant<Step>({ do: 'skip' }),
-    fc.record({ do: fc.constant('run' as const), agent: fc.boolean(), check: fc.boolean(), hook: fc.boolean(), results: fc.array(result, { minLength: 1, maxLength: 3 }) }),
+    fc.record({
+      do: fc.constant('run' as const),
+      agent: fc.boolean(),
+      check: fc.boolean(),
+      hook: fc.boolean(),
+      results: fc.array(result, { minLength: 1, maxLength: 3 }),
+    }),
     fc.record({ do: fc.constant('gate' as const), answer: fc.boolean() }),
     fc.record({ do: fc.constant('fanout' as const), branches: fc.array(tie('steps'), { maxLength: 3 }) }),
   ),
 }))
-const program = fc.array(fc.oneof({ weight: 4, arbitrary: step }, { weight: 1, arbitrary: fc.constant<Step>({ do: 'resume' }) }), { maxLength: 6 })
+const program = fc.array(
+  fc.oneof({ weight: 4, arbitrary: step }, { weight: 1, arbitrary: fc.constant<Step>({ do: 'resume' }) }),
+  { maxLength: 6 },
+)
 
 let serial = 0
 function play(journal: JournalEntries, what: Step, prefix: string, parent: string): void {
   const path = `${prefix}n${serial++}`
   switch (what.do) {
-    case 'skip': return void journal.skipped(path)
+    case 'skip':
+      return void journal.skipped(path)
     case 'gate': {
-      journal.node(path, { parent, kind: 'gate' }).add({ type: 'gate.opened', node: path, visit: 1, question: '?', choices: ['a'], reject: [] })
+      journal
+        .node(path, { parent, kind: 'gate' })
+        .add({ type: 'gate.opened', node: path, visit: 1, question: '?', choices: ['a'], reject: [] })
       if (what.answer) journal.add({ type: 'gate.answered', node: path, visit: 1, choice: 'a', by: { kind: 'user' } })
       return void journal.nodeFinished(path, 'success', { kind: 'gate' })
     }
-    case 'run': return attempts(journal, what, path, parent)
+    case 'run':
+      return attempts(journal, what, path, parent)
     case 'fanout': {
       journal.node(path, { parent, kind: 'fanout' })
       const spans = what.branches.map((_, index) => journal.branch(path, `k${index}`, index))
@@ -48,7 +61,8 @@ function play(journal: JournalEntries, what: Step, prefix: string, parent: strin
       })
       return void journal.nodeFinished(path, 'success', { kind: 'fanout' })
     }
-    case 'resume': return void journal.interrupted().resumed()
+    case 'resume':
+      return void journal.interrupted().resumed()
   }
 }
 
@@ -60,7 +74,12 @@ function attempts(journal: JournalEntries, what: Step & { do: 'run' }, path: str
     const owner = { node: path, visit: 1, index: 0, name: 'x', span_id: journal.span(`check ${path} ${number}`) }
     if (what.check) {
       const check = { ...owner, attempt_id: `${path}@1.${number}`, level: 'L1', required: true }
-      journal.add({ type: 'check.started', ...check, inputs: {}, parent_span_id: journal.span(`attempt ${path}@1.${number}`) })
+      journal.add({
+        type: 'check.started',
+        ...check,
+        inputs: {},
+        parent_span_id: journal.span(`attempt ${path}@1.${number}`),
+      })
       journal.add({ type: 'check.finished', ...check, passed: outcome === 'success', duration_ms: 1 })
     }
     journal.attemptFinished(path, number, outcome)
@@ -68,7 +87,13 @@ function attempts(journal: JournalEntries, what: Step & { do: 'run' }, path: str
   })
   if (what.hook) {
     const hook = { node: path, visit: 1, index: 0, hook: 'on_finish', name: 'h', span_id: journal.span(`hook ${path}`) }
-    journal.add({ type: 'hook.started', ...hook, result: 'success', inputs: {}, parent_span_id: journal.span(`node ${path}@1`) })
+    journal.add({
+      type: 'hook.started',
+      ...hook,
+      result: 'success',
+      inputs: {},
+      parent_span_id: journal.span(`node ${path}@1`),
+    })
     journal.add({ type: 'hook.finished', ...hook, passed: true, duration_ms: 1 })
   }
   journal.nodeFinished(path, what.results.at(-1) as Result)
@@ -81,7 +106,9 @@ function journalOf(steps: readonly Step[]): JournalEntries {
 }
 
 const openedBy = (event: Event): string[] => [
-  ...(/\.(created|resumed|started|skipped)$/.test(event.type) && typeof event['span_id'] === 'string' ? [event['span_id']] : []),
+  ...(/\.(created|resumed|started|skipped)$/.test(event.type) && typeof event['span_id'] === 'string'
+    ? [event['span_id']]
+    : []),
   ...(event.type === 'attempt.started' && event.agent_span_id !== undefined ? [event.agent_span_id] : []),
 ]
 
@@ -102,12 +129,20 @@ test('whole, or cut at any entry and interrupted there', () => {
     fc.property(program, fc.nat(), (steps, cut) => {
       const { entries } = journalOf(steps)
       const whole = createProjection()
-      expectEachOnce(entries, entries.flatMap((entry) => whole.apply(entry)))
+      expectEachOnce(
+        entries,
+        entries.flatMap((entry) => whole.apply(entry)),
+      )
       expect(whole.openCount).toBe(0)
 
       const kept = entries.slice(0, 1 + (cut % (entries.length - 1)))
       const last = kept.at(-1)!
-      const killed: Entry = { v: 1, seq: last.seq + 1, at: last.at, event: { type: 'run.interrupted', execution: 1, failure: failureOf('worker_lost') } }
+      const killed: Entry = {
+        v: 1,
+        seq: last.seq + 1,
+        at: last.at,
+        event: { type: 'run.interrupted', execution: 1, failure: failureOf('worker_lost') },
+      }
       const prefix = createProjection()
       const open = () => prefix.open().map((span) => span.spanId)
       const before = kept.flatMap((entry) => prefix.apply(entry))

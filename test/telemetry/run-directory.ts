@@ -11,7 +11,11 @@ export function makeRun(): { store: string; runDir: string; position: () => Reco
   onTestFinished(() => rmSync(store, { recursive: true, force: true }))
   const runDir = join(store, 'runs', RUN_ID)
   mkdirSync(runDir, { recursive: true })
-  return { store, runDir, position: () => JSON.parse(readFileSync(join(runDir, 'telemetry.json'), 'utf8')) as Record<string, unknown> }
+  return {
+    store,
+    runDir,
+    position: () => JSON.parse(readFileSync(join(runDir, 'telemetry.json'), 'utf8')) as Record<string, unknown>,
+  }
 }
 
 /** Waits for a condition; fails after the deadline. */

@@ -23,17 +23,26 @@ test.each([
 
 test('another protocol than http/json is said once, without the credentials of the URL', () => {
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://user:pass@collector:4318', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }
-  expect(telemetrySettings(env)?.warnings).toEqual(['OTEL_EXPORTER_OTLP_PROTOCOL=grpc is not supported; traces are sent as http/json to http://collector:4318/v1/traces'])
+  expect(telemetrySettings(env)?.warnings).toEqual([
+    'OTEL_EXPORTER_OTLP_PROTOCOL=grpc is not supported; traces are sent as http/json to http://collector:4318/v1/traces',
+  ])
   expect(telemetrySettings({ ...env, OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json' })?.warnings).toEqual([])
 })
 
 test('a named endpoint wins over everything that is configured', () => {
-  const env = { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://other/x', OTEL_SDK_DISABLED: 'true', OTEL_TRACES_EXPORTER: 'none', OTEL_EXPORTER_OTLP_HEADERS: 'a=b' }
+  const env = {
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://other/x',
+    OTEL_SDK_DISABLED: 'true',
+    OTEL_TRACES_EXPORTER: 'none',
+    OTEL_EXPORTER_OTLP_HEADERS: 'a=b',
+  }
   expect(telemetrySettings(withEndpoint(env, 'http://named:1'))?.endpoint).toBe('http://named:1/v1/traces')
   expect(telemetrySettings(withEndpoint(env, 'http://named:1/v1/traces'))?.endpoint).toBe('http://named:1/v1/traces')
   expect(withEndpoint(env, 'http://named:1')['OTEL_EXPORTER_OTLP_HEADERS']).toBe('a=b')
 })
 
 test('the worker sees nothing else of the environment', () => {
-  expect(exporterEnv({ ...ENDPOINT, SPANWRIGHT_URL: 'u', API_TOKEN: 'secret', PATH: '/bin', OTEL_NONE: undefined })).toEqual({ ...ENDPOINT, SPANWRIGHT_URL: 'u' })
+  expect(
+    exporterEnv({ ...ENDPOINT, SPANWRIGHT_URL: 'u', API_TOKEN: 'secret', PATH: '/bin', OTEL_NONE: undefined }),
+  ).toEqual({ ...ENDPOINT, SPANWRIGHT_URL: 'u' })
 })
