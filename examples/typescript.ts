@@ -20,8 +20,8 @@ export default pipeline({
     call(
       'flaky',
       async ({ attempt }) => {
-        if (attempt < 2) throw new Error('the network is having a moment')
-        return { attempt }
+        if (attempt.number < 2) throw new Error('the network is having a moment')
+        return { attempts: attempt.number }
       },
       { retry: { maxAttempts: 3, initial: '1s' } },
     ),
