@@ -1,0 +1,98 @@
+// Owns: what must hold of every journal, whole or cut anywhere: I1, I2, I4, order of events, slots, one trace in which
+// every span is sent once. Throws with the entry at fault.
+import { decide } from '../../src/core/decide.ts'
+import type { Entry, Event } from '../../src/core/events.ts'
+import type { Pipeline } from '../../src/core/pipeline.ts'
+import { createProjection } from '../../src/telemetry/projection.ts'
+
+export function checkInvariants(entries: readonly Entry[], pipeline: Pipeline): void {
+  checkOrder(entries)
+  checkAttempts(entries, pipeline.max_parallel)
+  checkVisits(entries)
+  checkTrace(entries)
+}
+void decide
+
+const fail = (entry: Entry, message: string): never => {
+  throw new Error(`entry ${entry.seq} (${entry.event.type}): ${message}`)
+}
+
+function checkOrder(entries: readonly Entry[]): void {
+  let at = ''
+  for (const [index, entry] of entries.entries()) {
+    if (entry.seq !== index + 1) fail(entry, 'gap in seq')
+    if (entry.at < at) fail(entry, 'time goes back')
+    at = entry.at
+  }
+}
+
+/** I4: one start, one end, nothing after the end, never more at once than there are slots. */
+function checkAttempts(entries: readonly Entry[], slots: number): void {
+  const open = new Map<string, { waiting: boolean }>()
+  const ended = new Set<string>()
+  let execution = 0
+  for (const entry of entries) {
+    const { event } = entry
+    if (event.type === 'run.created' || event.type === 'run.resumed') {
+      if (open.size > 0) fail(entry, `attempts were left open: ${[...open.keys()].join(', ')}`)
+      if (event.execution !== execution + 1) fail(entry, 'executions are not counted on')
+      execution = event.execution
+    }
+    if ((event.type === 'run.finished' || event.type === 'run.interrupted') && open.size > 0) fail(entry, `attempts are open at the end: ${[...open.keys()].join(', ')}`)
+    if (!('attempt_id' in event) || event.attempt_id === undefined) continue
+    const id = event.attempt_id as string
+    if (event.type === 'attempt.started') {
+      if (open.has(id) || ended.has(id)) fail(entry, `${id} started twice`)
+      if (event.attempt > event.max) fail(entry, `${id} is beyond its maximum of ${event.max}`)
+      open.set(id, { waiting: false })
+      if (open.size > slots) fail(entry, `${open.size} attempts run at once, ${slots} are allowed`)
+    } else if (event.type === 'attempt.finished' || event.type === 'attempt.lost') {
+      if (!open.delete(id)) fail(entry, `${id} ended without being open`)
+      ended.add(id)
+    } else if (!open.has(id) && !afterEnd.has(event.type)) fail(entry, `${id} is not open`)
+  }
+}
+const afterEnd = new Set<Event['type']>(['retry.scheduled', 'processes.ended', 'warning.raised'])
+
+/** A visit starts once per execution and ends once; what it runs lies between. */
+function checkVisits(entries: readonly Entry[]): void {
+  const open = new Set<string>()
+  const ended = new Set<string>()
+  for (const entry of entries) {
+    const { event } = entry
+    if (event.type === 'run.resumed') open.clear()
+    if (!('visit' in event) || event.visit === undefined || !('node' in event)) continue
+    const id = `${event.node as string}@${event.visit as number}`
+    if (event.type === 'node.started') {
+      if (open.has(id)) fail(entry, `${id} started twice in one execution`)
+      open.add(id)
+      ended.delete(id)
+    } else if (event.type === 'node.finished') {
+      if (!open.delete(id)) fail(entry, `${id} finished without being open`)
+      ended.add(id)
+    } else if (event.type === 'node.skipped') {
+      if (open.has(id) || ended.has(id)) fail(entry, `${id} skipped although it ran`)
+      ended.add(id)
+    } else if (event.type.startsWith('attempt.') || event.type === 'branch.started' || event.type === 'check.started') {
+      if (!open.has(id)) fail(entry, `${id} is not open`)
+    }
+  }
+}
+
+/** Every span once, with a parent in the trace, none backwards. */
+function checkTrace(entries: readonly Entry[]): void {
+  const projection = createProjection()
+  const spans = new Map<string, number>()
+  const parents = new Map<string, string>()
+  for (const entry of entries) {
+    for (const span of projection.apply(entry)) {
+      if (spans.has(span.spanId)) fail(entry, `span ${span.name} ${span.spanId} is sent twice`)
+      spans.set(span.spanId, entry.seq)
+      if (span.parentSpanId !== undefined) parents.set(span.spanId, span.parentSpanId)
+      if (!(span.endUs > span.startUs)) fail(entry, `span ${span.name} has no length`)
+    }
+  }
+  const last = entries.at(-1)!
+  if (last.event.type !== 'run.finished' && last.event.type !== 'run.interrupted') return
+  for (const parent of parents.values()) if (!spans.has(parent)) fail(last, `a span has the parent ${parent}, which was never sent`)
+}

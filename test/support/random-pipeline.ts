@@ -1,0 +1,96 @@
+// Owns: random pipelines for the simulation: every node kind, loops, nested fan-outs, gates, hooks, checks, budgets.
+// From one seed comes one pipeline, for ever.
+
+/** mulberry32: small, seeded, good enough to explore. */
+export function randomOf(seed: number): Random {
+  let a = seed >>> 0
+  const next = (): number => {
+    a = (a + 0x6d2b79f5) >>> 0
+    let t = Math.imul(a ^ (a >>> 15), 1 | a)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
+  }
+  return {
+    next,
+    chance: (p) => next() < p,
+    int: (max) => Math.floor(next() * max),
+    pick: (list) => list[Math.floor(next() * list.length)]!,
+  }
+}
+export interface Random {
+  next(): number
+  chance(p: number): boolean
+  /** 0 … max-1 */
+  int(max: number): number
+  pick<T>(list: readonly T[]): T
+}
+
+type Value = { [key: string]: unknown }
+
+export function randomPipeline(r: Random): Value {
+  return {
+    name: 'simulated',
+    max_parallel: 1 + r.int(4),
+    ...(r.chance(0.3) && { on_failure: 'fail_fast' }),
+    ...(r.chance(0.2) && { breaker: { limit: 1 + r.int(3) } }),
+    ...(r.chance(0.25) && { hooks: { on_success: ['true'], on_failure: ['true'], on_finish: ['true'] } }),
+    ...(r.chance(0.2) && { budget: randomBudget(r) }),
+    nodes: randomNodes(r, 0, ''),
+  }
+}
+
+function randomBudget(r: Random): Value {
+  return r.pick([{ attempts: 1 + r.int(8) }, { time: `${1 + r.int(60)}s` }, { tokens: 100 + r.int(2_000) }, { tokens: 500, mode: 'audit' }])
+}
+
+function randomNodes(r: Random, depth: number, prefix: string): Value[] {
+  const count = 1 + r.int(depth === 0 ? 6 : 3)
+  const ids = Array.from({ length: count }, (_, i) => `${prefix}n${i}`)
+  return ids.map((id, i) => randomNode(r, { id, ids, i, depth }))
+}
+
+interface Site {
+  readonly id: string
+  readonly ids: readonly string[]
+  readonly i: number
+  readonly depth: number
+}
+
+function randomNode(r: Random, site: Site): Value {
+  const { ids, i } = site
+  const before = ids.slice(0, i)
+  const node: Value = { id: site.id, ...randomKind(r, site) }
+  const hasAttempts = 'run' in node
+  if (r.chance(0.5)) node['needs'] = before.filter(() => r.chance(0.4))
+  if (r.chance(0.25) && before.length > 0) node['when'] = r.pick(['always()', 'failure()', 'success() || canceled()', 'canceled()', `nodes.${r.pick(before)}.result == "success"`, 'false'])
+  if (hasAttempts && r.chance(0.5)) node['retry'] = { max_attempts: 1 + r.int(3), initial: '1s', ...(r.chance(0.2) && { on: ['timeout'] }) }
+  if (hasAttempts && r.chance(0.25)) node['checks'] = [{ name: 'one', run: 'true', required: r.chance(0.7) }, { name: 'zero', run: 'true', level: 'L0' }]
+  if (r.chance(0.2)) node['hooks'] = { on_success: ['true'], on_failure: ['true'], ...(hasAttempts && { on_retry: ['true'] }), on_finish: ['true'] }
+  if (r.chance(0.15)) node['allow_failure'] = true
+  if (r.chance(0.1)) node['goal_gate'] = true
+  if (r.chance(0.1)) node['budget'] = randomBudget(r)
+  if (hasAttempts && r.chance(0.1)) node['leave_running'] = true
+  if (r.chance(0.3)) {
+    node['routes'] = [{ when: r.pick(['failure != null', 'result == "failure"', 'true', `nodes.${site.id}.visits < 2`]), to: r.pick([...ids, 'end', 'fail']) }]
+    node['max_visits'] = 1 + r.int(3)
+  }
+  return node
+}
+
+function randomKind(r: Random, { depth, id, ids }: Site): Value {
+  const kind = r.int(depth < 2 ? 10 : 6)
+  if (kind < 5) return { run: 'true', timeout: '10s' }
+  if (kind === 5) return { wait: { for: `${1 + r.int(30)}s` } }
+  if (kind === 6) return { gate: { question: 'Go on?', choices: ['approve', 'reject'], timeout: `${1 + r.int(60)}s`, ...(r.chance(0.7) && { default: r.pick(['approve', 'reject']) }) } }
+  void ids
+  return {
+    ...(r.chance(0.2) && { timeout: `${1 + r.int(20)}s` }),
+    fanout: {
+      ...r.pick([{ count: r.int(5) }, { each: ['a', 'b', 'b'] }, { each: [] }, { matrix: { os: ['x', 'y'], v: [1, 2] } }]),
+      ...(r.chance(0.4) && { max_parallel: 1 + r.int(2) }),
+      join: r.pick(['all', 'all', 'any', { at_least: 1 }, { quorum: 0.5 }]),
+      on_failure: r.pick(['continue', 'continue', 'fail_fast', 'ignore']),
+      nodes: randomNodes(r, depth + 1, `${id}_`),
+    },
+  }
+}

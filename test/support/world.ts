@@ -1,0 +1,208 @@
+// Owns: a run played in memory against a scripted world: effects answer as a script says, time moves only when nothing
+// else can happen. Every event goes through decide and evolve exactly as in a host. Must not: know what tests expect.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { Command, RunAttempt } from '../../src/core/commands.ts'
+import { decide } from '../../src/core/decide.ts'
+import type { Entry, Event, EventOf, EventType } from '../../src/core/events.ts'
+import { evolve } from '../../src/core/evolve.ts'
+import type { FailureCode } from '../../src/core/failure.ts'
+import { isRefusal, type Input, type Refusal } from '../../src/core/inputs.ts'
+import type { Json } from '../../src/core/json.ts'
+import type { Outcome } from '../../src/core/outcome.ts'
+import { hasWork, pending, takeDirty } from '../../src/core/pending.ts'
+import type { Pipeline } from '../../src/core/pipeline.ts'
+import { newRun, type RunState } from '../../src/core/state.ts'
+import { toTimestamp } from '../../src/core/time.ts'
+import { celExpressions } from '../../src/pipeline/expressions.ts'
+import { parsePipelineFile } from '../../src/pipeline/load.ts'
+
+export const START = Date.parse('2030-01-01T00:00:00Z')
+export const RUN_ID = '01KH3DN4STSZ3MVKB58YY6RE57'
+
+type Given = Input extends infer I ? (I extends Input ? Omit<I, 'now'> : never) : never
+
+/** What an effect answers; undefined = it goes on for ever (until it is told to stop). */
+export type Script = (command: Exclude<Command, { kind: 'timer' | 'gate' | 'sweep' }>, world: World) => Answer | undefined
+export interface Answer extends Partial<Outcome> {
+  readonly fail?: string | FailureCode | undefined
+  /** Virtual milliseconds until it is told. */
+  readonly takes?: number
+}
+
+/** Parses a pipeline given as YAML text or as a value. */
+export async function pipelineOf(text: string | Json): Promise<Pipeline> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'spanwright-'))
+  try {
+    const file = path.join(folder, 'pipeline.yaml')
+    writeFileSync(file, typeof text === 'string' ? text : JSON.stringify(text))
+    return (await parsePipelineFile(file)).pipeline
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+export class World {
+  readonly pipeline: Pipeline
+  readonly entries: Entry[]
+  readonly script: Script
+  state: RunState
+  now: number
+  /** Live effects: when each will answer. */
+  readonly live = new Map<string, { readonly command: Command; readonly answer: Answer | undefined; readonly due: number }>()
+  readonly started: string[] = []
+  onEntry: ((entry: Entry, world: World) => void) | undefined
+
+  constructor(pipeline: Pipeline, script: Script = () => ({}), entries: readonly Entry[] = [], now = START) {
+    this.pipeline = pipeline
+    this.script = script
+    this.entries = []
+    this.now = now
+    this.state = newRun(pipeline, celExpressions)
+    for (const entry of entries) this.#fold(entry)
+  }
+
+  #fold(entry: Entry): void {
+    this.entries.push(entry)
+    evolve(this.state, entry.event, Date.parse(entry.at))
+  }
+
+  /** An input, and everything that follows at once; effects start afterwards. */
+  tell(given: Given): Refusal | undefined {
+    const refusal = this.#decide(given)
+    if (refusal) return refusal
+    for (let turns = 0; hasWork(this.state); turns++) {
+      if (turns > 100_000) throw new Error('one input never came to rest')
+      const before = this.entries.length
+      this.#decide({ type: 'proceed' })
+      if (this.entries.length === before) throw new Error(`nothing was decided for ${[...this.state.agenda].map((item) => ('path' in item ? `${item.path} ${item.phase}/${item.step}` : 'prefix' in item ? `scope '${item.prefix}'` : 'budget'))[0] ?? 'the queue'}`)
+    }
+    this.#start()
+    return undefined
+  }
+
+  #decide(given: Given): Refusal | undefined {
+    const events = decide(this.state, { ...given, now: this.now } as Input)
+    if (isRefusal(events)) return events
+    for (const event of events) {
+      const entry: Entry = { v: 1, seq: this.entries.length + 1, at: toTimestamp(this.now), event: structuredClone(event) }
+      this.#fold(entry)
+      this.onEntry?.(entry, this)
+    }
+    return undefined
+  }
+
+  #start(): void {
+    for (const id of takeDirty(this.state)) {
+      const command = pending(this.state).get(id)
+      const live = this.live.get(id)
+      if (!command) this.live.delete(id)
+      else if (command.kind === 'timer' || command.kind === 'gate') continue
+      else if (!live) this.#startEffect(command)
+      else if ('stop' in command && command.stop) this.live.set(id, { command, answer: { fail: command.stop.code, failure: { code: command.stop.code, message: command.stop.message, source: 'command' } }, due: this.now })
+    }
+  }
+
+  #startEffect(command: Exclude<Command, { kind: 'timer' | 'gate' }>): void {
+    this.started.push(command.id)
+    const answer = command.kind === 'sweep' ? {} : this.script(command, this)
+    this.live.set(command.id, { command, answer, due: answer ? this.now + (answer.takes ?? 0) : Number.POSITIVE_INFINITY })
+  }
+
+  create(more: Partial<Extract<Given, { type: 'create' }>> = {}): this {
+    const params = Object.fromEntries(Object.entries(this.pipeline.params).flatMap(([name, param]) => (param.default === undefined ? [] : [[name, param.default]])))
+    const refusal = this.tell({
+      type: 'create', run_id: RUN_ID, labels: {}, pipeline_hash: 'hash', params, max_parallel: this.pipeline.max_parallel, trace_id: 'a'.repeat(32), ...more,
+    })
+    if (refusal) throw new Error(refusal.message)
+    return this
+  }
+
+  /** Lets the next thing happen: the effect or timer that is due first. False = nothing ever will. */
+  step(): boolean {
+    let next: { id: string; due: number; timer: boolean } | undefined
+    for (const [id, { due }] of this.live) if (due !== Number.POSITIVE_INFINITY && (!next || due < next.due)) next = { id, due, timer: false }
+    for (const [id, command] of pending(this.state)) if (command.kind === 'timer' && (!next || command.due < next.due)) next = { id, due: command.due, timer: true }
+    if (!next) return false
+    this.now = Math.max(this.now, next.due)
+    if (next.timer) this.tell({ type: 'timer.fired', id: next.id })
+    else this.#answer(next.id)
+    return true
+  }
+
+  #answer(id: string): void {
+    const { command, answer } = this.live.get(id)!
+    this.live.delete(id)
+    const { fail, takes, ...outcome } = answer!
+    const failure = outcome.failure ?? (fail === undefined ? undefined : failureOf(fail))
+    const base = { duration_ms: takes ?? 1, ...(failure && { failure }) }
+    if (command.kind === 'attempt') this.tell({ type: 'attempt.outcome', attempt_id: id, outcome: { ...outcome, ...base } })
+    else if (command.kind === 'check') this.tell({ type: 'check.outcome', id, ...base })
+    else if (command.kind === 'hook') this.tell({ type: 'hook.outcome', id, ...base })
+    else this.tell({ type: 'sweep.outcome' })
+  }
+
+  /** Plays until the run has ended, or waits for a person, or `until` holds. */
+  play(until: (world: World) => boolean = () => false): this {
+    for (let steps = 0; this.state.phase === 'running' && !until(this); steps++) {
+      if (steps > 50_000) throw new Error('the run does not end')
+      if (!this.step()) break
+    }
+    return this
+  }
+
+  /** The process dies: what was on record is all there is. Another one ends the execution and resumes. */
+  crashed(entries = this.entries.length): World {
+    const next = new World(this.pipeline, this.script, structuredClone(this.entries.slice(0, entries)), this.now)
+    next.onEntry = this.onEntry
+    return next
+  }
+
+  // -- reading
+
+  events<T extends EventType>(type: T, node?: string): EventOf<T>[] {
+    return this.entries.map((entry) => entry.event).filter((event): event is EventOf<T> => event.type === type && (node === undefined || ('node' in event && event.node === node)))
+  }
+
+  /** Event types in short: `node.started build`. */
+  lines(...types: EventType[]): string[] {
+    return this.entries.map((entry) => entry.event).filter((event) => types.length === 0 || types.includes(event.type)).map(inShort)
+  }
+
+  result(node: string): string | undefined {
+    return (this.events('node.finished', node).at(-1) ?? this.events('node.skipped', node).at(-1) as { result?: string } | undefined)?.result ?? (this.events('node.skipped', node).length > 0 ? 'skip' : undefined)
+  }
+
+  get finished(): EventOf<'run.finished'> {
+    const last = this.events('run.finished').at(-1)
+    if (!last) throw new Error(`the run has not finished: ${this.lines().slice(-5).join(' | ')}`)
+    return last
+  }
+}
+
+export const failureOf = (text: string): NonNullable<Outcome['failure']> =>
+  /^[a-z]+(_[a-z]+)+$|^(canceled|stalled|network|forced|signaled|superseded)$/.test(text)
+    ? { code: text as FailureCode, message: `it ended as ${text}`, source: 'command' }
+    : { code: 'exit_nonzero', message: text, source: 'agent' }
+
+function inShort(event: Event): string {
+  const parts: string[] = [event.type]
+  if ('attempt_id' in event && event.attempt_id !== undefined) parts.push(String(event.attempt_id))
+  else if ('node' in event && event.node !== undefined) parts.push(String(event.node))
+  if ('branch' in event) parts.push(String((event as EventOf<'branch.started'>).branch.key))
+  if ('name' in event) parts.push(String(event.name))
+  if ('result' in event && event.result !== undefined) parts.push(String(event.result))
+  return parts.join(' ')
+}
+
+/** The script most tests want: answers by node id and attempt number, success for all others. */
+export function answers(byNode: { readonly [node: string]: readonly (Answer | string)[] | ((command: RunAttempt) => Answer | string | undefined) }): Script {
+  return (command) => {
+    if (command.kind !== 'attempt') return {}
+    const list = byNode[command.node.id]
+    if (!list) return {}
+    const answer = typeof list === 'function' ? list(command) : list[Math.min(command.attempt, list.length) - 1]
+    return typeof answer === 'string' ? (answer === 'ok' ? {} : { fail: answer }) : answer
+  }
+}
