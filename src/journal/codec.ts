@@ -87,20 +87,27 @@ export class EntryDecoder {
     } catch {
       throw new EntryDamaged(`it is not JSON: ${excerpt(line)}`)
     }
-    if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw new EntryDamaged(`it is no object: ${excerpt(line)}`)
+    if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
+      throw new EntryDamaged(`it is no object: ${excerpt(line)}`)
     const entry = raw as { v?: unknown; event?: unknown }
-    if (!Number.isInteger(entry.v) || (entry.v as number) < 0) throw new EntryDamaged(`it has no version "v": ${excerpt(line)}`)
+    if (!Number.isInteger(entry.v) || (entry.v as number) < 0)
+      throw new EntryDamaged(`it has no version "v": ${excerpt(line)}`)
     if ((entry.v as number) > JOURNAL_VERSION) {
-      throw new EntryDamaged(`it is of version ${String(entry.v)}, written by a newer spanwright (this one reads up to ${JOURNAL_VERSION})`)
+      throw new EntryDamaged(
+        `it is of version ${String(entry.v)}, written by a newer spanwright (this one reads up to ${JOURNAL_VERSION})`,
+      )
     }
-    if (typeof entry.event !== 'object' || entry.event === null) throw new EntryDamaged(`it has no "event": ${excerpt(line)}`)
+    if (typeof entry.event !== 'object' || entry.event === null)
+      throw new EntryDamaged(`it has no "event": ${excerpt(line)}`)
     return raw as RawEntry
   }
 
   #advance(seq: unknown, at: unknown): void {
-    if (typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 1) throw new EntryDamaged(`its "seq" is ${JSON.stringify(seq)}`)
+    if (typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 1)
+      throw new EntryDamaged(`its "seq" is ${JSON.stringify(seq)}`)
     if (!this.#anyStart && seq !== this.seq + 1) throw new EntryDamaged(`its "seq" is ${seq}, expected ${this.seq + 1}`)
-    if (typeof at !== 'string' || !AT.test(at)) throw new EntryDamaged(`its "at" is no time in microseconds: ${JSON.stringify(at)}`)
+    if (typeof at !== 'string' || !AT.test(at))
+      throw new EntryDamaged(`its "at" is no time in microseconds: ${JSON.stringify(at)}`)
     if (at < this.at) throw new EntryDamaged(`its "at" ${at} is before that of the entry above, ${this.at}`)
     this.#anyStart = false
     this.seq = seq

@@ -4,6 +4,9 @@ import { z } from 'zod'
 import { eventSchema } from '../core/events.ts'
 
 type Check = (value: unknown) => boolean
+const anything: Check = () => true
+const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const CHECKS: ReadonlyMap<string, Check> = new Map(
   eventSchema.options.map((option) => [option.shape.type.value, compile(option)]),
@@ -24,11 +27,16 @@ export function eventProblem(value: unknown, strict: boolean): string | undefine
 function compile(schema: z.core.$ZodType): Check {
   const def = (schema as z.core.$ZodTypes)._zod.def
   switch (def.type) {
-    case 'string': return (value) => typeof value === 'string'
-    case 'number': return (value) => typeof value === 'number' && Number.isFinite(value)
-    case 'boolean': return (value) => typeof value === 'boolean'
-    case 'literal': return oneOf(def.values)
-    case 'enum': return oneOf(Object.values(def.entries))
+    case 'string':
+      return (value) => typeof value === 'string'
+    case 'number':
+      return (value) => typeof value === 'number' && Number.isFinite(value)
+    case 'boolean':
+      return (value) => typeof value === 'boolean'
+    case 'literal':
+      return oneOf(def.values)
+    case 'enum':
+      return oneOf(Object.values(def.entries))
     case 'optional': {
       const inner = compile(def.innerType)
       return (value) => value === undefined || inner(value)
@@ -45,15 +53,14 @@ function compile(schema: z.core.$ZodType): Check {
       const item = compile(def.valueType)
       return item === anything ? isObject : (value) => isObject(value) && Object.values(value).every(item)
     }
-    case 'object': return compileObject(def.shape)
-    case 'lazy': return compileLazy(def.getter)
-    default: return (value) => z.safeParse(schema, value).success
+    case 'object':
+      return compileObject(def.shape)
+    case 'lazy':
+      return compileLazy(def.getter)
+    default:
+      return (value) => z.safeParse(schema, value).success
   }
 }
-
-const anything: Check = () => true
-const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function oneOf(values: readonly unknown[]): Check {
   if (values.length === 1) return (value) => value === values[0]

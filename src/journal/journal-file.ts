@@ -49,7 +49,7 @@ export class JournalFile {
     this.#verify()
     try {
       this.#dirty = true
-      for (let done = 0, repeats = 0; done < bytes.length; ) {
+      for (let done = 0, repeats = 0; done < bytes.length;) {
         const count = writeSome(this.#fd, bytes, done)
         done += count
         repeats = count > 0 ? 0 : repeats + 1
@@ -90,15 +90,21 @@ export class JournalFile {
     if (now - this.#checkedAt < this.#options.checkIntervalMs) return
     const found = this.#changed()
     if (found !== undefined) {
-      throw damaged(this.path, found, 'nothing more is written to it; make sure that nothing else uses this store and resume the run')
+      throw damaged(
+        this.path,
+        found,
+        'nothing more is written to it; make sure that nothing else uses this store and resume the run',
+      )
     }
     this.#checkedAt = now
   }
 
   #changed(): string | undefined {
     const { size } = fstatSync(this.#fd)
-    if (size < this.#size) return `it was truncated to ${size} bytes while this process held it (expected ${this.#size})`
-    if (size > this.#size) return `something else wrote to it while this process held it (${size} bytes, expected ${this.#size})`
+    if (size < this.#size)
+      return `it was truncated to ${size} bytes while this process held it (expected ${this.#size})`
+    if (size > this.#size)
+      return `something else wrote to it while this process held it (${size} bytes, expected ${this.#size})`
     try {
       const stat = statSync(this.path)
       if (stat.ino === this.#inode && stat.dev === this.#device) return undefined

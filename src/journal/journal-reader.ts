@@ -80,7 +80,7 @@ export class JournalReader {
     const encoding = isAscii(bytes) ? 'latin1' : 'utf8'
     const valid = encoding === 'latin1' || isUtf8(bytes)
     const entries: Entry[] = []
-    for (let start = 0; start < end; ) {
+    for (let start = 0; start < end;) {
       const newline = bytes.indexOf(NEWLINE, start)
       try {
         if (!valid && !isUtf8(bytes.subarray(start, newline))) throw new EntryDamaged('it is no valid UTF-8')

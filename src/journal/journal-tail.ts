@@ -8,7 +8,11 @@ import { JournalReader } from './journal-reader.ts'
 const POLL_MS = 100
 
 /** Every entry after `afterSeq` once, in order. Ends when `signal` aborts. */
-export async function* tailJournal(path: string, afterSeq: number, signal: AbortSignal): AsyncGenerator<readonly Entry[], void, undefined> {
+export async function* tailJournal(
+  path: string,
+  afterSeq: number,
+  signal: AbortSignal,
+): AsyncGenerator<readonly Entry[], void, undefined> {
   const bell = new Bell(path, signal)
   let reader = new JournalReader(path, { afterSeq })
   let seq = afterSeq

@@ -11,8 +11,8 @@ import type { Mask } from './masking.ts'
 import { unwritable } from './store-error.ts'
 
 export interface LogWriterOptions {
-  /** Created, with its directory, at the first byte. */
-  readonly path: string
+  /** Created, with its directory, at the first byte; absent = only count and tail are kept. */
+  readonly path?: string | undefined
   readonly mask: Mask
   /** Bytes of the file before the announcement that it was capped; default LIMITS.logBytes. */
   readonly limitBytes?: number | undefined
@@ -73,26 +73,33 @@ export class LogWriter {
 
   #keep(masked: Uint8Array): void {
     this.#tail.push(masked)
-    if (this.#state !== 'writing' || masked.length === 0) return
+    const { path } = this.#options
+    if (path === undefined || this.#state !== 'writing' || masked.length === 0) return
     const room = this.#limit - this.#written
+    const capped = masked.length > room
     try {
-      this.#append(masked.length > room ? masked.subarray(0, room) : masked)
-      if (masked.length <= room) return
-      this.#state = 'capped'
-      this.#append(Buffer.from(`\n[spanwright: this log is capped at ${this.#limit} bytes; what follows was not kept]\n`))
-      this.#options.onCapped?.(this.#limit)
+      this.#append(path, capped ? masked.subarray(0, room) : masked)
+      if (capped)
+        this.#append(
+          path,
+          Buffer.from(`\n[spanwright: this log is capped at ${this.#limit} bytes; what follows was not kept]\n`),
+        )
     } catch (error) {
       this.#state = 'failed'
-      this.#options.onFailed?.(unwritable(`cannot write ${this.#options.path}`, error))
+      this.#options.onFailed?.(unwritable(`cannot write ${path}`, error))
+      return
     }
+    if (!capped) return
+    this.#state = 'capped'
+    this.#options.onCapped?.(this.#limit)
   }
 
-  #append(bytes: Uint8Array): void {
+  #append(path: string, bytes: Uint8Array): void {
     if (this.#fd === undefined) {
-      makeDirectory(dirname(this.#options.path))
-      this.#fd = openSync(this.#options.path, 'a', FILE_MODE)
+      makeDirectory(dirname(path))
+      this.#fd = openSync(path, 'a', FILE_MODE)
     }
-    for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done)
+    for (let done = 0; done < bytes.length;) done += writeSync(this.#fd, bytes, done)
     this.#written += bytes.length
   }
 }

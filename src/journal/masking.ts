@@ -29,14 +29,70 @@ export interface Mask {
 
 /** Fields whose values are ids or fixed words, wherever they stand outside free values. */
 const EVENT_IDS = new Set([
-  'type', 'node', 'nodes', 'attempt_id', 'span_id', 'parent_span_id', 'agent_span_id', 'trace_id', 'run_id', 'key',
-  'continues', 'retry_of', 'prior_attempt_ids', 'links', 'join_links', 'kind', 'via', 'result', 'code', 'class', 'source',
-  'signature', 'hash', 'pipeline_hash', 'only', 'from', 'to', 'next', 'path', 'scope', 'hook', 'level', 'mode', 'budget',
-  'stream', 'relation', 'due_at', 'last_output_at', 'choice', 'choices', 'reject', 'default', 'signal',
+  'type',
+  'node',
+  'nodes',
+  'attempt_id',
+  'span_id',
+  'parent_span_id',
+  'agent_span_id',
+  'trace_id',
+  'run_id',
+  'key',
+  'continues',
+  'retry_of',
+  'prior_attempt_ids',
+  'links',
+  'join_links',
+  'kind',
+  'via',
+  'result',
+  'code',
+  'class',
+  'source',
+  'signature',
+  'hash',
+  'pipeline_hash',
+  'only',
+  'from',
+  'to',
+  'next',
+  'path',
+  'scope',
+  'hook',
+  'level',
+  'mode',
+  'budget',
+  'stream',
+  'relation',
+  'due_at',
+  'last_output_at',
+  'choice',
+  'choices',
+  'reject',
+  'default',
+  'signal',
 ])
 const PIPELINE_IDS = new Set([
-  'id', 'name', 'needs', 'to', 'kind', 'shell', 'level', 'on_failure', 'workspace', 'merge', 'mode', 'type', 'calls',
-  'secrets', 'decision', 'choices', 'reject', 'as', 'file',
+  'id',
+  'name',
+  'needs',
+  'to',
+  'kind',
+  'shell',
+  'level',
+  'on_failure',
+  'workspace',
+  'merge',
+  'mode',
+  'type',
+  'calls',
+  'secrets',
+  'decision',
+  'choices',
+  'reject',
+  'as',
+  'file',
 ])
 /** Fields that hold values of steps and people: nothing inside them is an id. */
 const FREE = new Set(['outputs', 'inputs', 'params', 'details', 'item', 'labels'])
@@ -51,8 +107,10 @@ export function createMask(sources: MaskSources): Mask {
   return {
     text,
     json: (value) => maskValue(value, text) as typeof value,
-    event: (event) => maskFields(event as Json, { text, ids: EVENT_IDS, byNode: event.type === 'branch.finished' }) as typeof event,
-    pipeline: (pipeline) => maskFields(pipeline as unknown as Json, { text, ids: PIPELINE_IDS, definition: true }) as unknown as Pipeline,
+    event: (event) =>
+      maskFields(event as Json, { text, ids: EVENT_IDS, byNode: event.type === 'branch.finished' }) as typeof event,
+    pipeline: (pipeline) =>
+      maskFields(pipeline as unknown as Json, { text, ids: PIPELINE_IDS, definition: true }) as unknown as Pipeline,
     // A pattern may be anchored or name characters that JSON escapes, so it cannot be tried on an encoded line.
     mayContain: (line) => patterns.length > 0 || matcher.hasLiteral(line),
     stream: () => new SecretStream((bytes ??= new SecretMatcher(literals.map(asBytes), patterns.map(patternAsBytes)))),
@@ -60,7 +118,8 @@ export function createMask(sources: MaskSources): Mask {
 }
 
 const asBytes = (text: string): string => Buffer.from(text).toString('latin1')
-const patternAsBytes = (pattern: RegExp): RegExp => new RegExp(asBytes(pattern.source), pattern.flags.replace(/[uv]/g, ''))
+const patternAsBytes = (pattern: RegExp): RegExp =>
+  new RegExp(asBytes(pattern.source), pattern.flags.replace(/[uv]/g, ''))
 
 interface FieldRules {
   readonly text: (value: string) => string
@@ -79,7 +138,8 @@ function maskFields(value: Json, rules: FieldRules): Json {
   return mapObject(value, (key, item) => {
     if (rules.ids.has(key) && !holdsObjects(item)) return item
     if (rules.definition || !FREE.has(key)) return maskFields(item, rules)
-    if (rules.byNode && key === 'outputs' && isJsonObject(item)) return mapObject(item, (_, outputs) => maskValue(outputs, rules.text))
+    if (rules.byNode && key === 'outputs' && isJsonObject(item))
+      return mapObject(item, (_, outputs) => maskValue(outputs, rules.text))
     return maskValue(item, rules.text)
   })
 }
@@ -117,7 +177,10 @@ function mapArray(list: readonly Json[], change: (item: Json) => Json): Json {
   return changed ?? list
 }
 
-function mapObject<T extends { readonly [key: string]: Json }>(object: T, change: (key: string, item: Json) => Json): T {
+function mapObject<T extends { readonly [key: string]: Json }>(
+  object: T,
+  change: (key: string, item: Json) => Json,
+): T {
   let changed: { [key: string]: Json } | undefined
   for (const key of Object.keys(object)) {
     const item = object[key]!

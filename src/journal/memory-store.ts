@@ -1,5 +1,6 @@
 // Owns: the store without files, for programs and tests that keep nothing. Entries are encoded and decoded as on disk,
 // so that what is read is never the object that was written. Its directory holds artifacts only, if anybody writes any.
+import { rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { randomUUID } from 'node:crypto'
@@ -29,7 +30,7 @@ export class MemoryStore implements Store {
   readonly directory: string
   readonly #runs = new Map<string, MemoryRun>()
 
-  /** `directory`: where artifacts of its runs go; default a new name in the temporary directory, created by nobody. */
+  /** `directory`: where artifacts of its runs go; default a new name in the temporary directory, made when needed. */
   constructor(options: { readonly directory?: string | undefined } = {}) {
     this.directory = options.directory ?? join(tmpdir(), `spanwright-${randomUUID()}`)
   }
@@ -39,7 +40,11 @@ export class MemoryStore implements Store {
     if (!isRunId(runId)) throw new Error(`not a run id: ${JSON.stringify(runId)}`)
     const { mask } = init
     const pipeline = mask.pipeline(init.pipeline)
-    const identity = { ...init.identity, params: mask.json(init.identity.params), labels: mask.json(init.identity.labels) }
+    const identity = {
+      ...init.identity,
+      params: mask.json(init.identity.params),
+      labels: mask.json(init.identity.labels),
+    }
     const run: MemoryRun = {
       identity: JSON.stringify(identity),
       pipeline: JSON.stringify(pipeline),
@@ -55,7 +60,8 @@ export class MemoryStore implements Store {
       pipelineMasked: pipeline !== init.pipeline,
       publish: () => {
         if (!open) throw new Error('this run was published or discarded before')
-        if (this.#runs.has(runId)) throw new SpanwrightError('run.conflict', `there is a run ${runId} already; start it again for another id`)
+        if (this.#runs.has(runId))
+          throw new SpanwrightError('run.conflict', `there is a run ${runId} already; start it again for another id`)
         open = false
         this.#runs.set(runId, run)
         return new MemoryWriter(runId, run, init)
@@ -76,7 +82,7 @@ export class MemoryStore implements Store {
 
   async *tail(runId: string, afterSeq: number, signal: AbortSignal): AsyncGenerator<readonly Entry[], void, undefined> {
     const { lines, followers } = this.#run(runId)
-    for (let seq = afterSeq; !signal.aborted; ) {
+    for (let seq = afterSeq; !signal.aborted;) {
       const entries = [...readLines(lines, seq)]
       if (entries.length > 0) {
         seq = entries.at(-1)!.seq
@@ -114,6 +120,11 @@ export class MemoryStore implements Store {
 
   deleteFinal(runId: string): void {
     this.#run(runId).final = undefined
+  }
+
+  remove(runId: string): void {
+    this.#runs.delete(runId)
+    rmSync(this.paths(runId).directory, { recursive: true, force: true })
   }
 
   paths(runId: string): RunPaths {

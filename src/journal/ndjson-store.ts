@@ -22,10 +22,12 @@ export interface NdjsonStoreOptions {
   readonly checkIntervalMs?: number | undefined
 }
 
+const CHECK_INTERVAL_MS = 1_000
 const STAGED = '.staged-'
 /** A staged run older than this was left by a process that died before its run began. */
 const STAGED_MAX_AGE_MS = 3_600_000
 
+/** Nothing is made before the first run. */
 export class NdjsonStore implements Store {
   readonly kind = 'ndjson'
   readonly directory: string
@@ -33,7 +35,7 @@ export class NdjsonStore implements Store {
 
   constructor(options: NdjsonStoreOptions) {
     this.directory = resolve(options.directory)
-    this.#checkIntervalMs = options.checkIntervalMs ?? 1_000
+    this.#checkIntervalMs = options.checkIntervalMs ?? CHECK_INTERVAL_MS
   }
 
   async create(init: RunInit): Promise<StagedRun> {
@@ -123,6 +125,19 @@ export class NdjsonStore implements Store {
     }
   }
 
+  remove(runId: string): void {
+    const { directory } = this.paths(runId)
+    const gone = join(runsDirectory(this.directory), STAGED + runId)
+    try {
+      if (!existsSync(directory)) return
+      rmSync(gone, { recursive: true, force: true })
+      renameSync(directory, gone)
+      rmSync(gone, { recursive: true, force: true })
+    } catch (error) {
+      throw unwritable(`cannot remove ${directory}`, error)
+    }
+  }
+
   paths(runId: string): RunPaths {
     return runPaths(this.directory, runId)
   }
@@ -139,12 +154,22 @@ export class NdjsonStore implements Store {
     try {
       text = readFileSync(path, 'utf8')
     } catch (error) {
-      throw damaged(path, `it cannot be read (${errorCodeOf(error) || String(error)})`, 'restore it from a backup, or start a new run', error)
+      throw damaged(
+        path,
+        `it cannot be read (${errorCodeOf(error) || String(error)})`,
+        'restore it from a backup, or start a new run',
+        error,
+      )
     }
     try {
       return JSON.parse(text)
     } catch (error) {
-      throw damaged(path, `it is not JSON (${(error as Error).message})`, 'restore it from a backup, or start a new run', error)
+      throw damaged(
+        path,
+        `it is not JSON (${(error as Error).message})`,
+        'restore it from a backup, or start a new run',
+        error,
+      )
     }
   }
 
@@ -173,13 +198,21 @@ function stage(init: RunInit, staged: RunPaths, place: StagePlace): StagedRun {
   const sync = init.sync ?? 'always'
   const durable = sync === 'always'
   const pipeline = mask.pipeline(init.pipeline)
-  const identity = { ...init.identity, params: mask.json(init.identity.params), labels: mask.json(init.identity.labels) }
+  const identity = {
+    ...init.identity,
+    params: mask.json(init.identity.params),
+    labels: mask.json(init.identity.labels),
+  }
   rmSync(staged.directory, { recursive: true, force: true })
   makeDirectory(staged.directory)
   makeDirectory(staged.control)
   writeFileAtomic(staged.identity, `${JSON.stringify(identity, null, 2)}\n`, durable)
   writeFileAtomic(staged.pipeline, `${JSON.stringify(pipeline, null, 2)}\n`, durable)
-  const journal = createJournal(init.identity.run_id, staged.journal, { mask, sync, checkIntervalMs: place.checkIntervalMs })
+  const journal = createJournal(init.identity.run_id, staged.journal, {
+    mask,
+    sync,
+    checkIntervalMs: place.checkIntervalMs,
+  })
   let open = true
   return {
     runId: init.identity.run_id,
@@ -209,7 +242,11 @@ function publish(staged: RunPaths, target: RunPaths, durable: boolean): void {
   } catch (error) {
     const code = errorCodeOf(error)
     if (code === 'ENOTEMPTY' || code === 'EEXIST') {
-      throw new SpanwrightError('run.conflict', `there is a run ${target.directory} already; start it again for another id`, { cause: error })
+      throw new SpanwrightError(
+        'run.conflict',
+        `there is a run ${target.directory} already; start it again for another id`,
+        { cause: error },
+      )
     }
     throw unwritable(`cannot create ${target.directory}`, error, 'Nothing was started')
   }

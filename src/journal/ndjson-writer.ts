@@ -113,7 +113,12 @@ function repair(path: string): LastEntry {
   } catch (error) {
     if (error instanceof SpanwrightError) throw error
     if (error instanceof EntryDamaged) {
-      throw damaged(path, `its last entry is damaged: ${error.message}`, 'restore the file from a backup, or start a new run', error)
+      throw damaged(
+        path,
+        `its last entry is damaged: ${error.message}`,
+        'restore the file from a backup, or start a new run',
+        error,
+      )
     }
     throw unwritable(`cannot repair ${path}`, error)
   } finally {

@@ -48,12 +48,13 @@ export function replaceSpans(text: string, spans: readonly Span[]): string {
 }
 
 function findAll(text: string, literal: string, found: Span[]): void {
-  for (let at = text.indexOf(literal); at >= 0; at = text.indexOf(literal, at + 1)) found.push([at, at + literal.length])
+  for (let at = text.indexOf(literal); at >= 0; at = text.indexOf(literal, at + 1))
+    found.push([at, at + literal.length])
 }
 
 /** Line by line, so that a log that arrives in pieces and a whole text give the same. */
 function findLines(text: string, pattern: RegExp, found: Span[]): void {
-  for (let start = 0; start < text.length; ) {
+  for (let start = 0; start < text.length;) {
     const newline = text.indexOf('\n', start)
     const end = newline < 0 ? text.length : newline
     const line = start === 0 && end === text.length ? text : text.slice(start, end)

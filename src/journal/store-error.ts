@@ -22,7 +22,11 @@ export function unwritable(what: string, error: unknown, kept = ''): SpanwrightE
   const code = errorCodeOf(error)
   const reason = ADVICE[code] ?? (error instanceof Error ? error.message : String(error))
   const suffix = kept === '' ? '' : `. ${kept}`
-  return new SpanwrightError('store.unwritable', `${what}: ${reason}${code && ADVICE[code] ? ` (${code})` : ''}${suffix}`, { cause: error })
+  return new SpanwrightError(
+    'store.unwritable',
+    `${what}: ${reason}${code && ADVICE[code] ? ` (${code})` : ''}${suffix}`,
+    { cause: error },
+  )
 }
 
 /** Damage in `file`; `found` says where and what it is. */

@@ -57,6 +57,8 @@ export interface Store {
   /** Whole or not at all, and durable. */
   writeFinal(runId: string, final: Final): void
   deleteFinal(runId: string): void
+  /** Removes the run with all its files; it disappears at once. Does nothing if there is none. Throws store.unwritable. */
+  remove(runId: string): void
   /** Where the run's files are; the directory need not exist (memory). */
   paths(runId: string): RunPaths
 }

@@ -43,7 +43,7 @@ function lineBefore(fd: number, end: number): Uint8Array | undefined {
 
 /** Offset behind the last byte before `to` that is no NUL, looking back to `from`. */
 function skipNulsBack(fd: number, to: number, from = 0): number {
-  for (let end = to; end > from; ) {
+  for (let end = to; end > from;) {
     const start = Math.max(from, end - BLOCK)
     const block = readRange(fd, start, end)
     for (let i = block.length - 1; i >= 0; i--) if (block[i] !== 0) return start + i + 1
@@ -54,7 +54,7 @@ function skipNulsBack(fd: number, to: number, from = 0): number {
 
 /** Offset of the last newline before `to`, or -1. */
 function newlineBefore(fd: number, to: number): number {
-  for (let end = to; end > 0; ) {
+  for (let end = to; end > 0;) {
     const start = Math.max(0, end - BLOCK)
     const at = readRange(fd, start, end).lastIndexOf(NEWLINE)
     if (at >= 0) return start + at
