@@ -234,9 +234,12 @@ export function run(id: string, options: RunOptions | CommandOption): NodeDefini
   return node(id, typeof options === 'string' || isList(options) ? { run: options } : options)
 }
 
-/** A function: `call('sum', async ({ params }) => ({ sum: 1 }))`, or with options `call('sum', { call: fn, retry: 3 })`. */
-export function call(id: string, options: CallFunction | CallOptions): NodeDefinition {
-  return node(id, typeof options === 'function' ? { call: options } : options)
+/**
+ * A function: `call('sum', async ({ params }) => ({ sum: 1 }))`, with options after it (`{ retry: 3 }`) or around it
+ * (`call('sum', { call: fn, retry: 3 })`). What it returns are the node's outputs, what it throws is its failure.
+ */
+export function call(id: string, step: CallFunction | CallOptions, options: AttemptOptions = {}): NodeDefinition {
+  return node(id, typeof step === 'function' ? { ...options, call: step } : step)
 }
 
 /** A coding agent. */

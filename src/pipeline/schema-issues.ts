@@ -51,6 +51,8 @@ function messageOf(issue: z.core.$ZodRawIssue, spell: Spelling): string | undefi
       return `must ${issue.origin === 'number' || issue.origin === 'int' ? 'be' : 'have'} at least ${issue.minimum}${issue.inclusive === false ? ' (exclusive)' : ''}`
     case 'too_big':
       return `must ${issue.origin === 'number' || issue.origin === 'int' ? 'be' : 'have'} at most ${issue.maximum}`
+    case 'invalid_union':
+      return 'expected a JSON value'
     default:
       return undefined
   }

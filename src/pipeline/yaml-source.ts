@@ -22,6 +22,8 @@ export interface Source {
 
 /** Depth that no pipeline within the limits can reach: nodes nest 16 deep, a few levels of mappings each. */
 const MAX_VALUE_DEPTH = 128
+/** After a few, syntax errors only follow from those before them. */
+const MAX_SYNTAX_PROBLEMS = 20
 
 /** Parses YAML. `source` is absent when nothing can be made of the text. Never throws. */
 export function readYaml(file: string, text: string): { source?: Source; diagnostics: Diagnostic[] } {
@@ -40,7 +42,9 @@ export function readYaml(file: string, text: string): { source?: Source; diagnos
   try {
     const document = parseDocument(text, { lineCounter: counter, merge: true, prettyErrors: false, stringKeys: false })
     const faults = [...document.errors, ...document.warnings]
-    if (faults.length > 0) return { diagnostics: faults.map((fault) => syntaxProblem(fault, problem)) }
+    // Where the parser gave up depends on the stack, so no place is given.
+    if (faults.some((fault) => fault.code === 'RESOURCE_EXHAUSTION')) return { diagnostics: [problem('too-deep', 'the file nests too deep', 0, 'flatten it')] }
+    if (faults.length > 0) return { diagnostics: faults.slice(0, MAX_SYNTAX_PROBLEMS).map((fault) => syntaxProblem(fault, problem)) }
     const value: unknown = document.toJS({ maxAliasCount: LIMITS.yamlAliases })
     const excess = excessOf(value)
     if (excess) return { diagnostics: [problem(excess.rule, excess.message, 0, excess.fix)] }
@@ -49,13 +53,12 @@ export function readYaml(file: string, text: string): { source?: Source; diagnos
     if (error instanceof ReferenceError) {
       return { diagnostics: [problem('alias-expansion', `aliases may expand at most ${LIMITS.yamlAliases} times in all`, 0, 'write the repeated part out')] }
     }
-    const message = error instanceof RangeError ? 'the file nests too deep' : `cannot be read: ${(error as Error).message}`
-    return { diagnostics: [problem('yaml-syntax', message)] }
+    if (error instanceof RangeError) return { diagnostics: [problem('too-deep', 'the file nests too deep', 0, 'flatten it')] }
+    return { diagnostics: [problem('yaml-syntax', `cannot be read: ${(error as Error).message}`)] }
   }
 }
 
 function syntaxProblem(fault: { code: string; message: string; pos: [number, number] }, problem: (rule: string, message: string, offset: number, fix?: string) => Diagnostic): Diagnostic {
-  if (fault.code === 'RESOURCE_EXHAUSTION') return problem('too-deep', 'the file nests too deep', fault.pos[0])
   if (fault.code === 'DUPLICATE_KEY') return problem('duplicate-key', 'this key is already in the mapping', fault.pos[0], 'remove one of them')
   const multiple = fault.code === 'MULTIPLE_DOCS'
   const message = multiple ? 'the file holds several YAML documents, a pipeline is one' : fault.message.split('\n')[0]!
