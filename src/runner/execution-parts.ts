@@ -1,7 +1,6 @@
 // Owns: what an execution is made of, the same for a new run and for one that goes on.
 import type { RunState } from '../core/state.ts'
 import { createEffects } from '../effects/effects.ts'
-import { createStepFiles } from '../effects/run-files.ts'
 import type { RunIdentity } from '../journal/run-identity.ts'
 import type { JournalWriter } from '../journal/store.ts'
 import { createClock } from './clock.ts'
@@ -25,14 +24,13 @@ export function executionParts(ports: RunnerPorts, prepared: Prepared): Executio
   const { state, writer, identity, secrets, hold } = prepared
   const runId = identity.run_id
   const { directory, log: logFile } = ports.store.paths(runId)
+  const { mask } = secrets
   const diagnostics = openDiagnosticsLog({
     file: logFile,
     traceId: identity.trace_id,
-    mask: secrets.mask,
+    mask,
     spanOf: (attemptId) => state.attempts.get(attemptId)?.spanId,
   })
-  const { mask } = secrets
-  const effectsMask = { text: mask.text, json: (value: never) => (value === undefined ? value : mask.json(value)) }
   const log = { append: writer.append.bind(writer), commit: writer.commit.bind(writer) }
   return {
     state,
@@ -49,8 +47,7 @@ export function executionParts(ports: RunnerPorts, prepared: Prepared): Executio
       env: ports.env,
       secrets: secrets.values,
       secretNames: secrets.names,
-      mask: effectsMask,
-      files: createStepFiles(directory, effectsMask),
+      mask,
       functions: ports.functions ?? new Map(),
       logger: diagnostics,
     }),

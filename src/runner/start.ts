@@ -1,15 +1,18 @@
 // Owns: starting a run. Its directory appears only once its sentinel runs and its lease is in it; no effect starts
 // before its first entries are on record.
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { ulid } from 'ulid'
+import { decide } from '../core/decide.ts'
 import { SpanwrightError } from '../core/error.ts'
 import type { InboundContext } from '../core/events.ts'
-import type { Refusal } from '../core/inputs.ts'
+import { isRefusal, type Input, type Refusal } from '../core/inputs.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { newRun } from '../core/state.ts'
 import { toTimestamp } from '../core/time.ts'
 import type { RunIdentity } from '../journal/run-identity.ts'
+import type { Told } from './advance.ts'
 import { beginExecution, isExecution, type Execution, type RunEnd } from './execution.ts'
 import { executionParts } from './execution-parts.ts'
 import { followRun } from './follow.ts'
@@ -56,7 +59,7 @@ export async function startRun(options: StartOptions, ports: RunnerPorts): Promi
   const runId = ulid()
   if (options.key === undefined) return await startNew(runId, options, ports)
   const { store } = ports
-  const key = await takeRunKey({ storeDirectory: store.directory, key: options.key, runId, exists: (id) => store.list().includes(id) })
+  const key = await takeRunKey({ storeDirectory: store.directory, key: options.key, runId, exists: (id) => existsSync(store.paths(id).directory) })
   if (!key.owned) return { runId: key.runId, execution: undefined, end: followRun(key.runId, ports) }
   try {
     return await startNew(runId, options, ports)
@@ -67,9 +70,14 @@ export async function startRun(options: StartOptions, ports: RunnerPorts): Promi
 }
 
 async function startNew(runId: string, options: StartOptions, ports: RunnerPorts): Promise<StartedRun> {
-  const { pipeline, params, inbound } = options
+  const { pipeline, params } = options
   const secrets = secretsOf(pipeline, params, ports.env)
   const identity = identityOf(runId, options, secrets)
+  const told = creation(identity, options)
+  const state = newRun(pipeline, ports.expressions)
+  // A refusal has to come before anything of the run exists; deciding changes nothing.
+  const decided = decide(state, { ...told, now: Date.now() } as Input)
+  if (isRefusal(decided)) throw refusalError(decided)
   const staged = await ports.store.create({ identity, pipeline, mask: secrets.mask, sync: ports.sync })
   let sentinel: Sentinel | undefined
   let lease: Lease | undefined
@@ -84,22 +92,22 @@ async function startNew(runId: string, options: StartOptions, ports: RunnerPorts
     }
     const writer = staged.publish()
     lease?.moveTo(directory)
-    const state = newRun(pipeline, ports.expressions)
     const parts = executionParts(ports, { state, writer, identity, secrets, hold: lease && { lease, sentinel } })
-    const begun = await beginExecution(parts, {
-      type: 'create', run_id: runId, key: options.key, labels: options.labels ?? {}, pipeline_hash: options.pipelineHash,
-      params, max_parallel: options.maxParallel ?? pipeline.max_parallel, only: options.only, from: options.from,
-      trace_id: identity.trace_id, inbound,
-    })
+    const begun = await beginExecution(parts, told)
     if (isExecution(begun)) return { runId, execution: begun, end: begun.end }
-    parts.close()
-    throw refusalError(begun)
+    throw new Error(`decided twice, and differently: ${begun.message}`)
   } catch (error) {
+    lease?.release()
     sentinel?.dismiss()
     staged.discard()
-    ports.store.remove(runId)
     throw error
   }
+}
+
+function creation({ run_id, trace_id, labels }: RunIdentity, options: StartOptions): Told {
+  const { key, pipeline, pipelineHash, params, maxParallel, only, from, inbound } = options
+  const max_parallel = maxParallel ?? pipeline.max_parallel
+  return { type: 'create', run_id, key, labels, pipeline_hash: pipelineHash, params, max_parallel, only, from, trace_id, inbound }
 }
 
 /** The sentinel of a run, if the composition has a takeover for it. A new one is put into the lease. */
