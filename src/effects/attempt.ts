@@ -20,9 +20,19 @@ import { lookBefore, readSaid, warningEvent, type Before, type Stay, type Workin
 export type CommandAttempt = RunAttempt & { readonly node: RunNode }
 
 /** Starts the command of an attempt; the outcome is reported when nothing of it runs any more. */
-export function startAttempt(ground: Ground, directories: WorkingDirectories, command: CommandAttempt, report: Report): Running {
+export function startAttempt(
+  ground: Ground,
+  directories: WorkingDirectories,
+  command: CommandAttempt,
+  report: Report,
+): Running {
   const { context, files } = ground
-  const subject: Subject = { node: command.place.node, visit: command.place.visit, attempt: command.attempt, attempt_id: command.id }
+  const subject: Subject = {
+    node: command.place.node,
+    visit: command.place.visit,
+    attempt: command.attempt,
+    attempt_id: command.id,
+  }
   const prepared = prepare(ground, { line: command.node.run, inputs: command.inputs, place: command.place })
   if ('failure' in prepared) return refuse(prepared, report)
   const directory = files.directory(command.id)
@@ -61,7 +71,11 @@ interface Surroundings {
   readonly prepared: Prepared
 }
 
-function planOf({ files }: Ground, command: CommandAttempt, { directory, subject, report, prepared }: Surroundings): CommandPlan {
+function planOf(
+  { files }: Ground,
+  command: CommandAttempt,
+  { directory, subject, report, prepared }: Surroundings,
+): CommandPlan {
   const { node } = command
   const capped = (stream: string) => (limitBytes: number) =>
     report.observed({ type: 'log.capped', ...subject, stream, limit_bytes: limitBytes })
@@ -78,10 +92,12 @@ function planOf({ files }: Ground, command: CommandAttempt, { directory, subject
     leaveRunning: node.leave_running,
     stdout: files.openLog(directory, 'stdout.log', capped('stdout')),
     stderr: files.openLog(directory, 'stderr.log', capped('stderr')),
-    stalled: (idleMs) => report.observed({ type: 'stall.detected', ...subject, reason: 'no output', idle_ms: idleMs, action: 'TERM' }),
+    stalled: (idleMs) =>
+      report.observed({ type: 'stall.detected', ...subject, reason: 'no output', idle_ms: idleMs, action: 'TERM' }),
     progressed: ({ pid, outputBytes, lastOutputAt }) =>
       report.observed({
-        type: 'attempt.progressed', ...subject,
+        type: 'attempt.progressed',
+        ...subject,
         process: { pid, executable: prepared.executable.name },
         output_bytes: outputBytes,
         ...(lastOutputAt === undefined ? {} : { last_output_at: toTimestamp(lastOutputAt) }),
@@ -95,7 +111,9 @@ function writeCommand({ files }: Ground, command: CommandAttempt, prepared: Prep
   const { node, place } = command
   const record: JsonObject = {
     attempt_id: command.id,
-    ...('argv' in node.run ? { argv: [executable.file, ...executable.args] } : { shell: node.run.shell, script: node.run.script, bindings: executable.bindings }),
+    ...('argv' in node.run
+      ? { argv: [executable.file, ...executable.args] }
+      : { shell: node.run.shell, script: node.run.script, bindings: executable.bindings }),
     cwd,
     env: declared,
     secrets: place.secrets,
@@ -108,21 +126,33 @@ function writeCommand({ files }: Ground, command: CommandAttempt, prepared: Prep
 function finish(
   { context, files, kept }: Ground,
   command: CommandAttempt,
-  { directory, subject, report, prepared, before, stay }: Surroundings & { readonly before: Before; readonly stay: Stay },
+  {
+    directory,
+    subject,
+    report,
+    prepared,
+    before,
+    stay,
+  }: Surroundings & { readonly before: Before; readonly stay: Stay },
   { ending, failure, process }: Ran,
 ): Outcome {
-  const ended = endedObservation(ending.ended, ending.halt ? 'the attempt was ended' : 'left behind by the attempt', command.id)
+  const ended = endedObservation(
+    ending.ended,
+    ending.halt ? 'the attempt was ended' : 'left behind by the attempt',
+    command.id,
+  )
   if (ended) report.observed(ended)
   if (ending.left > 0) {
     kept.add(ending.pid!)
-    const text = `${ending.left} ${ending.left === 1 ? 'process stays' : 'processes stay'} until the run ends (leave_running)`
-    report.observed({ type: 'attempt.progressed', ...subject, process, text })
+    const message = `${ending.left} ${ending.left === 1 ? 'process stays' : 'processes stay'} until the run ends (leave_running)`
+    report.observed(warningEvent({ code: 'left_running', message }, subject.node, command.id))
   }
   const said = readSaid({ cwd: prepared.cwd, attemptDir: directory, before, overlapped: stay.overlapped })
   for (const warning of said.warnings) report.observed(warningEvent(warning, subject.node, command.id))
   const merged = mergeOutcome(
     {
-      failure, said,
+      failure,
+      said,
       ended: ending.halt !== undefined || ending.spawnError !== undefined,
       text: ending.stdout.tail,
       decision: command.node.decision !== undefined,
@@ -134,14 +164,20 @@ function finish(
   for (const observation of merged.observations) report.observed(context.mask.event(observation))
   const { outcome, warning } = maskedOutcome(merged.outcome, context.mask)
   if (warning) report.observed(warningEvent(warning, subject.node, command.id))
-  writeAfter(files, directory, outcome, said.source !== undefined || said.faults.length > 0 || Object.keys(said.textOutputs).length > 0)
+  writeAfter(
+    files,
+    directory,
+    outcome,
+    said.source !== undefined || said.faults.length > 0 || Object.keys(said.textOutputs).length > 0,
+  )
   return { ...outcome, process, duration_ms: ending.durationMs }
 }
 
 /** The outcome as it was understood takes the place of what the step wrote unmasked. */
 function writeAfter(files: Ground['files'], directory: string, outcome: Reported, spoke: boolean): void {
   // A step may have made a directory of either.
-  if (spoke) for (const name of [OUTPUTS_FILE, OUTCOME_FILE]) rmSync(join(directory, name), { force: true, recursive: true })
+  if (spoke)
+    for (const name of [OUTPUTS_FILE, OUTCOME_FILE]) rmSync(join(directory, name), { force: true, recursive: true })
   if (!spoke && !outcome.failure && outcome.label === undefined) return
   const result = outcome.skipped ? 'skip' : outcome.failure ? 'failure' : outcome.partial ? 'partial' : 'success'
   const { skipped: _skipped, partial: _partial, ...rest } = outcome

@@ -29,12 +29,16 @@ export function toExecutable(line: CommandLine, inputs: JsonObject): Executable 
     if (problem) return { failure: problem }
     bindings[name] = value
   }
-  const first = line.script.split('\n').find((text) => text.trim() !== '' && !text.trim().startsWith('#')) ?? line.script
+  const first =
+    line.script.split('\n').find((text) => text.trim() !== '' && !text.trim().startsWith('#')) ?? line.script
   const args = line.shell === 'bash' ? ['-eo', 'pipefail', '-c', line.script] : ['-ec', line.script]
   return { file: line.shell, args, bindings, title: shortened(oneLine(first), 80), name: line.shell }
 }
 
-function argvExecutable(templates: readonly string[], inputs: JsonObject): Executable | { readonly failure: FailureReport } {
+function argvExecutable(
+  templates: readonly string[],
+  inputs: JsonObject,
+): Executable | { readonly failure: FailureReport } {
   for (const template of templates) {
     for (const expression of expressionsIn(template)) {
       const problem = unfit(asText(inputs[expression] ?? null), expression, 0)
@@ -44,16 +48,30 @@ function argvExecutable(templates: readonly string[], inputs: JsonObject): Execu
   const argv = templates.map((template) => asText(fill(template, inputs)))
   const [file, ...args] = argv
   if (!file) {
-    return { failure: reason('config_invalid', `the command ${JSON.stringify(templates[0] ?? '')} is empty: name a program`, 'command') }
+    return {
+      failure: reason(
+        'config_invalid',
+        `the command ${JSON.stringify(templates[0] ?? '')} is empty: name a program`,
+        'command',
+      ),
+    }
   }
-  const title = shortened(oneLine(argv.map((arg) => (/^[\w@%+=:,./-]+$/.test(arg) ? arg : JSON.stringify(arg))).join(' ')), 80)
+  const title = shortened(
+    oneLine(argv.map((arg) => (/^[\w@%+=:,./-]+$/.test(arg) ? arg : JSON.stringify(arg))).join(' ')),
+    80,
+  )
   return { file, args, bindings: {}, title, name: basename(file) }
 }
 
 /** Why the value of an expression cannot be an argument or environment variable; `overhead` = bytes of `NAME=`. */
 export function unfit(value: string, expression: string, overhead: number): FailureReport | undefined {
   if (value.includes('\0')) {
-    return reason('config_invalid', `the value of \${{ ${expression} }} holds a NUL byte, which no argument or environment variable can: pass a file`, 'command', { expression })
+    return reason(
+      'config_invalid',
+      `the value of \${{ ${expression} }} holds a NUL byte, which no argument or environment variable can: pass a file`,
+      'command',
+      { expression },
+    )
   }
   const bytes = Buffer.byteLength(value)
   // The kernel's limit counts the name, the equals sign and the closing NUL too (MAX_ARG_STRLEN, execve(2)).

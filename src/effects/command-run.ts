@@ -51,7 +51,10 @@ export interface Prepared {
 }
 
 /** All that is known before the start, or why it cannot start. */
-export function prepare(ground: Ground, plan: Pick<CommandPlan, 'line' | 'inputs' | 'place'>): Prepared | { readonly failure: FailureReport } {
+export function prepare(
+  ground: Ground,
+  plan: Pick<CommandPlan, 'line' | 'inputs' | 'place'>,
+): Prepared | { readonly failure: FailureReport } {
   const executable = toExecutable(plan.line, plan.inputs)
   if ('failure' in executable) return executable
   const declared = declaredEnvironment(plan.place, plan.inputs)
@@ -76,7 +79,11 @@ export interface CommandRun {
 }
 
 /** Starts the command; what goes wrong with it is in the answer. */
-export function startCommand(ground: Ground, plan: CommandPlan, prepared: Prepared): CommandRun | { readonly failure: FailureReport } {
+export function startCommand(
+  ground: Ground,
+  plan: CommandPlan,
+  prepared: Prepared,
+): CommandRun | { readonly failure: FailureReport } {
   const { context } = ground
   const { executable, cwd } = prepared
   const secrets = secretsOf(plan.place, context.secrets)
@@ -87,7 +94,12 @@ export function startCommand(ground: Ground, plan: CommandPlan, prepared: Prepar
     file: executable.file,
     args: executable.args,
     cwd,
-    env: childEnvironment(ground.inherited, [prepared.declared, secrets.values, executable.bindings], plan.place, facts),
+    env: childEnvironment(
+      ground.inherited,
+      [prepared.declared, secrets.values, executable.bindings],
+      plan.place,
+      facts,
+    ),
     timeoutMs: plan.timeoutMs,
     stallMs: plan.stallMs,
     graceMs: plan.graceMs,
@@ -101,7 +113,14 @@ export function startCommand(ground: Ground, plan: CommandPlan, prepared: Prepar
   })
   const done = child.done.then((ending): Ran => ({
     ending,
-    failure: processFailure({ executable, ending, cwd, graceMs: plan.graceMs, timeoutMs: plan.timeoutMs, source: plan.source }),
+    failure: processFailure({
+      executable,
+      ending,
+      cwd,
+      graceMs: plan.graceMs,
+      timeoutMs: plan.timeoutMs,
+      source: plan.source,
+    }),
     process: {
       executable: executable.name,
       ...(ending.pid === undefined ? {} : { pid: ending.pid }),

@@ -25,14 +25,28 @@ export function checkOutputs(
   const merged: JsonObject = { ...texts, ...outputs }
   const bytes = Buffer.byteLength(JSON.stringify(merged))
   if (bytes > OUTPUT_BYTES) {
-    return { failure: reason('invalid_output', `the outputs have ${bytes} bytes, more than the ${OUTPUT_BYTES} a step may give: write large values to a file and give its path`, source, { bytes }) }
+    return {
+      failure: reason(
+        'invalid_output',
+        `the outputs have ${bytes} bytes, more than the ${OUTPUT_BYTES} a step may give: write large values to a file and give its path`,
+        source,
+        { bytes },
+      ),
+    }
   }
   if (!declared) return { outputs: merged }
   const result: { [name: string]: Json } = { ...merged }
   for (const [name, schema] of Object.entries(declared)) {
     if (!Object.hasOwn(merged, name)) {
       const given = Object.keys(merged)
-      return { failure: reason('invalid_output', `output ${name} is missing: the step must give it (it gave ${given.length > 0 ? shortened(given.join(', '), 200) : 'none'})`, source, { output: name }) }
+      return {
+        failure: reason(
+          'invalid_output',
+          `output ${name} is missing: the step must give it (it gave ${given.length > 0 ? shortened(given.join(', '), 200) : 'none'})`,
+          source,
+          { output: name },
+        ),
+      }
     }
     const value = merged[name]!
     let problem = misfit(schema, value)
@@ -45,9 +59,15 @@ export function checkOutputs(
     }
     if (problem !== undefined) {
       return {
-        failure: reason('invalid_output', `output ${name} does not fit its schema: ${problem}; got ${shortened(JSON.stringify(value), 200)}`, source, {
-          output: name, expected: schema,
-        }),
+        failure: reason(
+          'invalid_output',
+          `output ${name} does not fit its schema: ${problem}; got ${shortened(JSON.stringify(value), 200)}`,
+          source,
+          {
+            output: name,
+            expected: schema,
+          },
+        ),
       }
     }
   }

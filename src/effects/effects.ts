@@ -54,9 +54,12 @@ function startStep(ground: Ground, directories: WorkingDirectories, command: Ste
     return { stop: () => {} }
   }
   switch (command.kind) {
-    case 'check': return startCheck(ground, command, report)
-    case 'hook': return startHook(ground, command, report)
-    case 'attempt': return startNode(ground, directories, command, report)
+    case 'check':
+      return startCheck(ground, command, report)
+    case 'hook':
+      return startHook(ground, command, report)
+    case 'attempt':
+      return startNode(ground, directories, command, report)
   }
 }
 
@@ -64,7 +67,11 @@ function startNode(ground: Ground, directories: WorkingDirectories, command: Run
   const { kind } = command.node
   if (kind === 'run') return startAttempt(ground, directories, command as CommandAttempt, report)
   if (kind === 'call') return new CallRun(ground.context, command as CallAttempt, report)
-  const failure = reason('config_invalid', `${kind} nodes are not in this version`, kind === 'agent' ? 'agent' : 'scheduler')
+  const failure = reason(
+    'config_invalid',
+    `${kind} nodes are not in this version`,
+    kind === 'agent' ? 'agent' : 'scheduler',
+  )
   queueMicrotask(() => report.outcome({ failure, duration_ms: 0 }))
   return { stop: () => {} }
 }

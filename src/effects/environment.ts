@@ -32,7 +32,8 @@ export const RETRY_CONTEXT_FILE = 'retry-context.md'
 /** Variables of a step around this run (or of the user's shell) that would lie inside of it. */
 const STEP_VARIABLE =
   /^SPANWRIGHT_(?:RUN_ID|NODE|ATTEMPT_ID|ATTEMPT|MAX_ATTEMPTS|VISIT|BRANCH|RUN_DIR|ATTEMPT_DIR|OUTCOME|OUTPUTS|RETRY_CONTEXT|RESULT|FAILURE|SENTINEL|X\d+)$/
-const TELEMETRY_VARIABLE = /^(?:OTEL_SERVICE_NAME|OTEL_RESOURCE_ATTRIBUTES|OTEL_(?:.*_)?HEADERS|TRACEPARENT|TRACESTATE|BAGGAGE)$/i
+const TELEMETRY_VARIABLE =
+  /^(?:OTEL_SERVICE_NAME|OTEL_RESOURCE_ATTRIBUTES|OTEL_(?:.*_)?HEADERS|TRACEPARENT|TRACESTATE|BAGGAGE)$/i
 
 /**
  * What children inherit of the orchestrator's environment: not its telemetry identity and credentials, not the facts
@@ -43,7 +44,10 @@ export function inheritable(base: NodeJS.ProcessEnv, secretNames: Iterable<strin
   return Object.fromEntries(
     Object.entries(base).filter(
       (entry): entry is [string, string] =>
-        entry[1] !== undefined && !secrets.has(entry[0]) && !STEP_VARIABLE.test(entry[0]) && !TELEMETRY_VARIABLE.test(entry[0]),
+        entry[1] !== undefined &&
+        !secrets.has(entry[0]) &&
+        !STEP_VARIABLE.test(entry[0]) &&
+        !TELEMETRY_VARIABLE.test(entry[0]),
     ),
   )
 }
@@ -71,7 +75,14 @@ export function secretsOf(place: Place, values: ReadonlyMap<string, string>): Gr
   for (const name of place.secrets) {
     const value = values.get(name)
     if (value === undefined) {
-      return { failure: reason('config_missing', `secret ${name} is not set: set the environment variable ${name} for the run`, 'command', { secret: name }) }
+      return {
+        failure: reason(
+          'config_missing',
+          `secret ${name} is not set: set the environment variable ${name} for the run`,
+          'command',
+          { secret: name },
+        ),
+      }
     }
     granted[name] = value
   }

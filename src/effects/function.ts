@@ -73,20 +73,46 @@ export class CallRun implements Running {
     const { timeout_ms: timeout, stall_timeout_ms: stall, call } = this.#command.node
     if (timeout !== undefined) {
       const left = Math.max(0, timeout - (performance.now() - this.#startedAt))
-      this.#timers.push(after(left, () =>
-        this.#end(reason('timed_out', `function ${call.name} ran longer than its timeout of ${formatDuration(timeout)}`, 'command'), false)))
+      this.#timers.push(
+        after(left, () =>
+          this.#end(
+            reason(
+              'timed_out',
+              `function ${call.name} ran longer than its timeout of ${formatDuration(timeout)}`,
+              'command',
+            ),
+            false,
+          ),
+        ),
+      )
     }
     if (stall !== undefined) this.#watchStall(stall, stall)
   }
 
   #watchStall(limit: number, wait: number): void {
-    this.#timers.push(after(wait, () => {
-      const idle = Math.round(performance.now() - this.#lastProgress)
-      if (idle < limit) return this.#watchStall(limit, limit - idle)
-      if (this.#ending || this.#settled) return
-      this.#report.observed({ type: 'stall.detected', ...this.#subject(), reason: 'no progress', idle_ms: idle, action: 'abort' })
-      this.#end(reason('stalled', `function ${this.#command.node.call.name} reported no progress for ${formatDuration(idle)}`, 'command', { idle_ms: idle }), false)
-    }))
+    this.#timers.push(
+      after(wait, () => {
+        const idle = Math.round(performance.now() - this.#lastProgress)
+        if (idle < limit) return this.#watchStall(limit, limit - idle)
+        if (this.#ending || this.#settled) return
+        this.#report.observed({
+          type: 'stall.detected',
+          ...this.#subject(),
+          reason: 'no progress',
+          idle_ms: idle,
+          action: 'abort',
+        })
+        this.#end(
+          reason(
+            'stalled',
+            `function ${this.#command.node.call.name} reported no progress for ${formatDuration(idle)}`,
+            'command',
+            { idle_ms: idle },
+          ),
+          false,
+        )
+      }),
+    )
   }
 
   /** Aborts the signal; what the function then does has the grace to happen. */
@@ -95,7 +121,10 @@ export class CallRun implements Running {
     this.#ending ??= failure
     const { code, message } = this.#ending
     this.#signal().abort(new StepEnded(code, message))
-    const giveUp = (): void => this.#settle({ failure: { ...this.#ending!, message: `${message}; it did not react to its signal and may still be at work` } })
+    const giveUp = (): void =>
+      this.#settle({
+        failure: { ...this.#ending!, message: `${message}; it did not react to its signal and may still be at work` },
+      })
     if (now) queueMicrotask(giveUp)
     else this.#timers.push(after(this.#command.node.grace_ms, giveUp))
   }
@@ -115,7 +144,7 @@ export class CallRun implements Running {
       if (!call) return this.#settle({ failure: this.#missing() })
       const returned = withSpan(this.#command.place, () => call(this.#callContext()))
       if (returned instanceof Promise) watchSoon(this)
-      const value: unknown = returned instanceof Promise ? await returned : await (returned as unknown)
+      const value: unknown = await returned
       this.#settle(this.#ending ? { failure: this.#ending } : this.#outcome(value))
     } catch (error) {
       this.#settle({ failure: this.#ending ?? thrownFailure(error, this.#command.node.call.name) })
@@ -124,7 +153,12 @@ export class CallRun implements Running {
 
   #missing(): FailureReport {
     const { name } = this.#command.node.call
-    return reason('config_missing', `function ${name} is not in the pipeline that was loaded: run it from the TypeScript file that defines it`, 'command', { function: name })
+    return reason(
+      'config_missing',
+      `function ${name} is not in the pipeline that was loaded: run it from the TypeScript file that defines it`,
+      'command',
+      { function: name },
+    )
   }
 
   #callContext(): CallContext {
@@ -136,7 +170,13 @@ export class CallRun implements Running {
       params: command.params,
       inputs: 'failure' in declared ? command.inputs : { ...command.inputs, ...declared.values },
       item: command.item,
-      attempt: { id: command.id, number: command.attempt, max: command.max, visit: command.place.visit, node: command.place.node },
+      attempt: {
+        id: command.id,
+        number: command.attempt,
+        max: command.max,
+        visit: command.place.visit,
+        node: command.place.node,
+      },
       get retryContext() {
         return retryContext(command)
       },
@@ -166,10 +206,21 @@ export class CallRun implements Running {
     if (value === undefined) return this.#command.node.outputs ? this.#checked({}) : {}
     const converted = toJson(value, 'outputs')
     const name = this.#command.node.call.name
-    if ('problem' in converted) return { failure: reason('invalid_output', `function ${name}: ${converted.problem}`, 'command') }
+    if ('problem' in converted)
+      return { failure: reason('invalid_output', `function ${name}: ${converted.problem}`, 'command') }
     if (!isJsonObject(converted.json)) {
-      const got = Array.isArray(converted.json) ? 'an array' : converted.json === null ? 'null' : `a ${typeof converted.json}`
-      return { failure: reason('invalid_output', `function ${name} returned ${got}; expected an object of outputs, or nothing`, 'command') }
+      const got = Array.isArray(converted.json)
+        ? 'an array'
+        : converted.json === null
+          ? 'null'
+          : `a ${typeof converted.json}`
+      return {
+        failure: reason(
+          'invalid_output',
+          `function ${name} returned ${got}; expected an object of outputs, or nothing`,
+          'command',
+        ),
+      }
     }
     return this.#checked(converted.json)
   }
@@ -195,7 +246,13 @@ export class CallRun implements Running {
     for (const cancel of this.#timers) cancel()
     this.#timers = []
     const { outcome, warning } = maskedOutcome(reported, this.#context.mask)
-    if (warning) this.#report.observed({ type: 'warning.raised', ...warning, node: this.#command.place.node, attempt_id: this.#command.id })
+    if (warning)
+      this.#report.observed({
+        type: 'warning.raised',
+        ...warning,
+        node: this.#command.place.node,
+        attempt_id: this.#command.id,
+      })
     this.#report.outcome({ ...outcome, duration_ms: performance.now() - this.#startedAt })
   }
 }

@@ -10,7 +10,7 @@ export function misfit(schema: JsonObject, value: Json): string | undefined {
   let type = compiled.get(schema)
   if (!type) {
     try {
-      type = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0])
+      type = z.fromJSONSchema(schema)
     } catch (error) {
       type = error instanceof Error ? error : new Error(String(error))
     }
@@ -21,6 +21,9 @@ export function misfit(schema: JsonObject, value: Json): string | undefined {
   if (result.success) return undefined
   return result.error.issues
     .slice(0, 3)
-    .map((issue) => issue.message.replace(/^Invalid input: /, '') + (issue.path.length > 0 ? ` at ${issue.path.join('.')}` : ''))
+    .map(
+      (issue) =>
+        issue.message.replace(/^Invalid input: /, '') + (issue.path.length > 0 ? ` at ${issue.path.join('.')}` : ''),
+    )
     .join('; ')
 }

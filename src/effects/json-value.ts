@@ -18,15 +18,21 @@ export function toJson(value: unknown, name: string): Converted {
 
 function convert(value: unknown, path: string, above: Set<object>): Json {
   switch (typeof value) {
-    case 'string': case 'boolean':
+    case 'string':
+    case 'boolean':
       return value
     case 'number':
       if (Number.isFinite(value)) return value
       throw new NotJson(`${path} is ${value}, which JSON cannot hold`)
     case 'object':
       return value === null ? null : convertObject(value, path, above)
-    case 'undefined': case 'bigint': case 'function': case 'symbol':
-      throw new NotJson(`${path} is ${typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`}, which JSON cannot hold`)
+    case 'undefined':
+    case 'bigint':
+    case 'function':
+    case 'symbol':
+      throw new NotJson(
+        `${path} is ${typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`}, which JSON cannot hold`,
+      )
   }
 }
 
@@ -35,14 +41,18 @@ function convertObject(value: object, path: string, above: Set<object>): Json {
   if (above.size > 200) throw new NotJson(`${path} is nested more than 200 levels deep`)
   above.add(value)
   try {
-    if ('toJSON' in value && typeof value.toJSON === 'function') return convert((value.toJSON as () => unknown)(), path, above)
+    if ('toJSON' in value && typeof value.toJSON === 'function')
+      return convert((value.toJSON as () => unknown)(), path, above)
     if (Array.isArray(value)) return value.map((item, index) => convert(item, `${path}[${index}]`, above))
     if (value instanceof Map || value instanceof Set || value instanceof Promise || ArrayBuffer.isView(value)) {
       throw new NotJson(`${path} is a ${value.constructor.name}, which JSON cannot hold`)
     }
-    const copy: { [name: string]: Json } = {}
-    for (const [name, item] of Object.entries(value)) if (item !== undefined) copy[name] = convert(item, `${path}.${name}`, above)
-    return copy
+    // Not by assignment: a property may be named __proto__.
+    return Object.fromEntries(
+      Object.entries(value)
+        .filter(([, item]) => item !== undefined)
+        .map(([name, item]) => [name, convert(item, `${path}.${name}`, above)]),
+    )
   } finally {
     above.delete(value)
   }

@@ -1,23 +1,36 @@
 // Owns: masking of what a step reports before anybody sees it (I8), so that later steps see what the journal holds.
-import type { JsonObject } from '../core/json.ts'
 import type { Mask } from '../journal/masking.ts'
 import type { Reported } from './reported-outcome.ts'
 import type { Warning } from './status-files.ts'
 
 /** The outcome with every text masked; a warning when outputs changed by it. */
-export function maskedOutcome(reported: Reported, mask: Mask): { readonly outcome: Reported; readonly warning?: Warning } {
+export function maskedOutcome(
+  reported: Reported,
+  mask: Mask,
+): { readonly outcome: Reported; readonly warning?: Warning } {
   const { failure, outputs, notes, label, next } = reported
-  const maskedOutputs = outputs && mask.json(outputs as JsonObject)
+  const maskedOutputs = outputs && mask.json(outputs)
   const outcome: Reported = {
     ...reported,
-    ...(failure ? { failure: { ...failure, message: mask.text(failure.message), ...(failure.details ? { details: mask.json(failure.details as JsonObject) } : {}) } } : {}),
+    ...(failure
+      ? {
+          failure: {
+            ...failure,
+            message: mask.text(failure.message),
+            ...(failure.details ? { details: mask.json(failure.details) } : {}),
+          },
+        }
+      : {}),
     ...(outputs ? { outputs: maskedOutputs } : {}),
     ...(notes === undefined ? {} : { notes: mask.text(notes) }),
     ...(label === undefined ? {} : { label: mask.text(label) }),
     ...(next === undefined ? {} : { next: mask.text(next) }),
   }
   // The mask gives back the same object where it found nothing.
-  const names = maskedOutputs === outputs ? [] : Object.keys(outputs ?? {}).filter((name) => outputs![name] !== maskedOutputs![name])
+  const names =
+    maskedOutputs === outputs
+      ? []
+      : Object.keys(outputs ?? {}).filter((name) => outputs![name] !== maskedOutputs![name])
   if (names.length === 0) return { outcome }
   return {
     outcome,

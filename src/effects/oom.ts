@@ -15,7 +15,11 @@ export function findOomSource(): OomSource | undefined {
   if (process.platform !== 'linux') return undefined
   const groups = read('/proc/self/cgroup')?.split('\n') ?? []
   const v2 = groups.find((line) => line.startsWith('0::'))?.slice(3)
-  const v1 = groups.find((line) => line.split(':')[1]?.split(',').includes('memory'))?.split(':').slice(2).join(':')
+  const v1 = groups
+    .find((line) => line.split(':')[1]?.split(',').includes('memory'))
+    ?.split(':')
+    .slice(2)
+    .join(':')
   const candidates: OomSource[] = [
     ...(v2 === undefined ? [] : [{ path: `/sys/fs/cgroup${v2}/memory.events`, key: 'oom_kill' }]),
     ...(v1 === undefined ? [] : [{ path: `/sys/fs/cgroup/memory${v1}/memory.oom_control`, key: 'oom_kill' }]),

@@ -23,7 +23,8 @@ export function parseOutputs(text: string): Outputs {
       continue
     }
     const end = lines.indexOf(block[2]!, i + 1)
-    if (end < 0) return { problem: `line ${i + 1} begins ${key}<<${block[2]} but no later line is ${JSON.stringify(block[2])}` }
+    if (end < 0)
+      return { problem: `line ${i + 1} begins ${key}<<${block[2]} but no later line is ${JSON.stringify(block[2])}` }
     setOwn(outputs, key, lines.slice(i + 1, end).join('\n'))
     i = end
   }

@@ -18,7 +18,9 @@ export const hasProc = process.platform === 'linux'
 /** Pids of all processes that can be seen; empty without /proc. */
 export function listPids(): number[] {
   if (!hasProc) return []
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number)
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
 }
 
 /** The kernel's view of one process; undefined when it is gone (or there is no /proc). */
@@ -76,8 +78,7 @@ export function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean 
 }
 
 /** Changes with every boot of the machine; empty when the system does not tell. */
-export const bootId = (): string =>
-  hasProc ? (readFileOrEmpty('/proc/sys/kernel/random/boot_id')) : ''
+export const bootId = (): string => (hasProc ? readFileOrEmpty('/proc/sys/kernel/random/boot_id') : '')
 
 /** The pid namespace this process lives in: pids mean something only inside of it. Empty when the system does not tell. */
 export function pidNamespace(): string {

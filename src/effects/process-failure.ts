@@ -33,10 +33,20 @@ export function processFailure(ran: Ran): FailureReport | undefined {
     )
   }
   if (signal !== undefined) {
-    return reason('signaled', `\`${executable.title}\` was ended by ${signal}, which Spanwright did not send${tail(ran)}`, ran.source, facts(ran))
+    return reason(
+      'signaled',
+      `\`${executable.title}\` was ended by ${signal}, which Spanwright did not send${tail(ran)}`,
+      ran.source,
+      facts(ran),
+    )
   }
   if (exitCode === 0) return undefined
-  return reason('exit_nonzero', `\`${executable.title}\` exited with code ${exitCode}${explained(exitCode)}${tail(ran)}`, ran.source, facts(ran))
+  return reason(
+    'exit_nonzero',
+    `\`${executable.title}\` exited with code ${exitCode}${explained(exitCode)}${tail(ran)}`,
+    ran.source,
+    facts(ran),
+  )
 }
 
 function haltFailure(ran: Ran): FailureReport | undefined {
@@ -45,7 +55,12 @@ function haltFailure(ran: Ran): FailureReport | undefined {
   const alive = unkillable ? '; it did not even react to KILL and may still be there' : ''
   switch (halt.cause) {
     case 'stop':
-      return reason(halt.stop.code, halt.stop.message + alive, halt.stop.code === 'canceled' ? 'user' : 'scheduler', facts(ran))
+      return reason(
+        halt.stop.code,
+        halt.stop.message + alive,
+        halt.stop.code === 'canceled' ? 'user' : 'scheduler',
+        facts(ran),
+      )
     case 'timeout':
       return reason(
         'timed_out',
@@ -67,7 +82,9 @@ const tail = ({ ending }: Ran): string => {
   const line = tellingLine(ending.stderr.tail, ending.stdout.tail)
   if (line === undefined) return ''
   // Node gives children sockets, not pipes, and the kernel does not open a socket by its name.
-  const hint = /\/dev\/std(?:out|err).*No such device/.test(line) ? ' (write to &1 or &2 instead of /dev/stdout or /dev/stderr)' : ''
+  const hint = /\/dev\/std(?:out|err).*No such device/.test(line)
+    ? ' (write to &1 or &2 instead of /dev/stdout or /dev/stderr)'
+    : ''
   return `: ${line}${hint}`
 }
 
@@ -103,13 +120,28 @@ function spawnFailure(ran: Ran, error: NodeJS.ErrnoException): FailureReport {
     return reason('config_missing', `program \`${executable.file}\` was not found: ${hint}`, source, details)
   }
   if (code === 'EACCES' || code === 'EPERM') {
-    return reason('config_invalid', `program \`${executable.file}\` may not be executed: make it executable (chmod +x), or name its interpreter`, source, details)
+    return reason(
+      'config_invalid',
+      `program \`${executable.file}\` may not be executed: make it executable (chmod +x), or name its interpreter`,
+      source,
+      details,
+    )
   }
   if (code === 'E2BIG') {
-    return reason('config_invalid', `the arguments and environment of \`${executable.title}\` are larger than the system allows: pass large values in files`, source, details)
+    return reason(
+      'config_invalid',
+      `the arguments and environment of \`${executable.title}\` are larger than the system allows: pass large values in files`,
+      source,
+      details,
+    )
   }
   if (THROTTLED.has(code)) {
-    return reason('spawn_throttled', `the system could not start \`${executable.title}\` now (${code}: too many processes or open files, or too little memory)`, source, details)
+    return reason(
+      'spawn_throttled',
+      `the system could not start \`${executable.title}\` now (${code}: too many processes or open files, or too little memory)`,
+      source,
+      details,
+    )
   }
   return reason('spawn_failed', `\`${executable.title}\` could not be started: ${error.message}`, source, details)
 }

@@ -101,10 +101,19 @@ export class ChildRun {
     this.#launch = launch
     this.#oomBefore = launch.oom.before()
     const subprocess = execa(launch.file, launch.args, {
-      cwd: launch.cwd, env: launch.env, extendEnv: false, reject: false, detached: true, cleanup: false,
-      stdin: 'ignore', stdout: 'pipe', stderr: 'pipe', buffer: false, stripFinalNewline: false,
+      cwd: launch.cwd,
+      env: launch.env,
+      extendEnv: false,
+      reject: false,
+      detached: true,
+      cleanup: false,
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+      buffer: false,
+      stripFinalNewline: false,
     })
-    this.#child = subprocess.nodeChildProcess as ChildProcess
+    this.#child = subprocess.nodeChildProcess
     this.#result = subprocess
     this.#read(subprocess.stdout, launch.stdout)
     this.#read(subprocess.stderr, launch.stderr)
@@ -203,7 +212,11 @@ export class ChildRun {
       halt: this.#halt,
       oomKills,
       unkillable: exit === 'unkillable',
-      ended, left, durationMs, stdout, stderr,
+      ended,
+      left,
+      durationMs,
+      stdout,
+      stderr,
     }
   }
 
@@ -251,6 +264,7 @@ const closed = (stream: Readable): Promise<void> =>
 /** execa wraps the system's error; its code is what tells. */
 function spawnErrorOf(cause: unknown): NodeJS.ErrnoException {
   let error = cause
-  while (error instanceof Error && !('code' in error && typeof error.code === 'string') && error.cause) error = error.cause
+  while (error instanceof Error && !('code' in error && typeof error.code === 'string') && error.cause)
+    error = error.cause
   return error instanceof Error ? error : new Error(String(cause))
 }

@@ -52,7 +52,8 @@ function scanAll(): MarkedProcess[] {
 }
 
 /** Living processes that carry the marker of an attempt, or (`<run id>/`) of any step of a run. Linux only. */
-export const scanMarked = (marker: string): FoundProcess[] => scanAll().filter((found) => carries(found.markers, marker))
+export const scanMarked = (marker: string): FoundProcess[] =>
+  scanAll().filter((found) => carries(found.markers, marker))
 
 /** Hundreds of attempts canceled together share one walk through /proc. */
 let walk: Promise<MarkedProcess[]> | undefined
@@ -85,7 +86,11 @@ export const endGroup = (group: number, killAfterMs: number): Promise<EndedProce
 type Find = () => Promise<FoundProcess[]>
 type Send = (found: FoundProcess, signal: NodeJS.Signals) => void
 
-async function endFound(find: Find, options: EndOptions, send: Send = (found, signal) => void signalProcess(found.pid, signal)) {
+async function endFound(
+  find: Find,
+  options: EndOptions,
+  send: Send = (found, signal) => void signalProcess(found.pid, signal),
+) {
   const start = performance.now()
   const killAt = start + options.killAfterMs
   const spare = options.spareSentinelsMs ?? SENTINEL_TIME_MS
@@ -127,7 +132,11 @@ async function untilGone(found: readonly FoundProcess[], until: number, spareUnt
 }
 
 /** What is put on record about ended processes; undefined when there were none. */
-export function endedObservation(ended: readonly EndedProcess[], reason: string, attemptId?: string): Observation | undefined {
+export function endedObservation(
+  ended: readonly EndedProcess[],
+  reason: string,
+  attemptId?: string,
+): Observation | undefined {
   if (ended.length === 0) return undefined
   return {
     type: 'processes.ended',

@@ -23,7 +23,11 @@ const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)
 
 /** The text without colours and other control characters, white space collapsed. */
 export const oneLine = (text: string): string =>
-  text.replace(ANSI, '').replace(/[\u0000-\u001f\u007f]+/g, ' ').replace(/ {2,}/g, ' ').trim()
+  text
+    .replace(ANSI, '')
+    .replace(/[\u0000-\u001f\u007f]+/g, ' ')
+    .replace(/ {2,}/g, ' ')
+    .trim()
 
 /** At most `length` characters; what was cut is shown by an ellipsis. Never half a surrogate pair. */
 export const shortened = (text: string, length: number): string =>
@@ -39,12 +43,16 @@ export function lastBytes(text: string, bytes: number): string {
   return tail.subarray(from).toString('utf8')
 }
 
-const TELLING = /error|fail|fatal|panic|exception|cannot|can't|unable|not found|no such|denied|refused|invalid|unexpected|missing|assert|abort/i
+const TELLING =
+  /error|fail|fatal|panic|exception|cannot|can't|unable|not found|no such|denied|refused|invalid|unexpected|missing|assert|abort/i
 
 /** The line of an output that most likely tells what went wrong: the last one that speaks of trouble, else the last. */
 export function tellingLine(...outputs: readonly string[]): string | undefined {
   for (const output of outputs) {
-    const lines = output.split(/\r\n|\r|\n/).map(oneLine).filter((line) => /[\p{L}\p{N}]/u.test(line))
+    const lines = output
+      .split(/\r\n|\r|\n/)
+      .map(oneLine)
+      .filter((line) => /[\p{L}\p{N}]/u.test(line))
     if (lines.length === 0) continue
     return shortened(lines.slice(-20).findLast((line) => TELLING.test(line)) ?? lines.at(-1)!, 300)
   }

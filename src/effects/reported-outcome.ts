@@ -36,18 +36,27 @@ export type Reported = Omit<Outcome, 'duration_ms' | 'process'>
  * (`agent_crashed`, so that its result is `error`) or ran out of time.
  */
 const DEFAULT_CODE: { readonly [result in ReportedResult]?: FailureCode } = {
-  failure: 'agent_failed', error: 'agent_crashed', timeout: 'timed_out',
+  failure: 'agent_failed',
+  error: 'agent_crashed',
+  timeout: 'timed_out',
 }
 
 /** The merged outcome and what has to go on record about how it came to be. */
-export function mergeOutcome(evidence: Evidence, subject: Subject): { readonly outcome: Reported; readonly observations: readonly Observation[] } {
+export function mergeOutcome(
+  evidence: Evidence,
+  subject: Subject,
+): { readonly outcome: Reported; readonly observations: readonly Observation[] } {
   const { said, failure } = evidence
   const spent = { usage: said.report.usage, cost: said.report.cost }
   if (failure && evidence.ended) return { outcome: { failure, ...spent }, observations: [] }
   const observations: Observation[] = []
   if (said.normalized && said.faults.length === 0) {
     observations.push({
-      type: 'outcome.normalized', ...subject, source: said.source!, result: said.report.result, label: said.report.label,
+      type: 'outcome.normalized',
+      ...subject,
+      source: said.source!,
+      result: said.report.result,
+      label: said.report.label,
     })
   }
   if (failure) return { outcome: { ...exitFailure(evidence, failure, subject, observations), ...spent }, observations }
@@ -56,9 +65,15 @@ export function mergeOutcome(evidence: Evidence, subject: Subject): { readonly o
 }
 
 /** It failed and may have said more about it. */
-function exitFailure({ said, source }: Evidence, failure: FailureReport, subject: Subject, observations: Observation[]): Reported {
+function exitFailure(
+  { said, source }: Evidence,
+  failure: FailureReport,
+  subject: Subject,
+  observations: Observation[],
+): Reported {
   const { report, faults } = said
-  const outputs = report.outputs || Object.keys(said.textOutputs).length > 0 ? { ...said.textOutputs, ...report.outputs } : undefined
+  const outputs =
+    report.outputs || Object.keys(said.textOutputs).length > 0 ? { ...said.textOutputs, ...report.outputs } : undefined
   const kept = { outputs, notes: report.notes }
   if (faults.length > 0) {
     const message = `${failure.message}; besides, ${faults[0]!.message}`
@@ -67,14 +82,23 @@ function exitFailure({ said, source }: Evidence, failure: FailureReport, subject
   // A signal is its own cause: what was reported before it struck is not why the step ended.
   if (report.failure && failure.code === 'exit_nonzero') {
     return {
-      ...kept, label: report.label, next: report.next,
-      failure: reason(report.failure.code ?? failure.code, report.failure.message, source, { ...failure.details, ...report.failure.details }),
+      ...kept,
+      label: report.label,
+      next: report.next,
+      failure: reason(report.failure.code ?? failure.code, report.failure.message, source, {
+        ...failure.details,
+        ...report.failure.details,
+      }),
     }
   }
   if (report.result === undefined || report.failure) return { ...kept, failure }
   const claim = `${said.source} claims ${report.result}, but ${exitOf(failure)} counts`
   observations.push({
-    type: 'outcome.conflict', ...subject, source: said.source!, reported: report.result, actual: failure.code,
+    type: 'outcome.conflict',
+    ...subject,
+    source: said.source!,
+    reported: report.result,
+    actual: failure.code,
     message: `${claim}; expected exit code 0 with a success, or a failing status`,
   })
   // A label beside a failed exit would be a success in disguise for routes: it is not kept.
@@ -83,14 +107,25 @@ function exitFailure({ said, source }: Evidence, failure: FailureReport, subject
 
 const exitOf = (failure: FailureReport): string => {
   const { exit_code: code, signal } = failure.details ?? {}
-  return typeof code === 'number' ? `exit code ${code}` : typeof signal === 'string' ? `its end by ${signal}` : failure.code
+  return typeof code === 'number'
+    ? `exit code ${code}`
+    : typeof signal === 'string'
+      ? `its end by ${signal}`
+      : failure.code
 }
 
 function exitedWell(evidence: Evidence, subject: Subject, observations: Observation[]): Reported {
   const { said, source } = evidence
   const { report, faults } = said
   if (faults.length > 0) {
-    return { failure: reason('invalid_output', faults.map((fault) => fault.message).join('; besides, '), source, faultDetails(faults)) }
+    return {
+      failure: reason(
+        'invalid_output',
+        faults.map((fault) => fault.message).join('; besides, '),
+        source,
+        faultDetails(faults),
+      ),
+    }
   }
   const failing = report.result === undefined ? undefined : DEFAULT_CODE[report.result]
   const base = { label: report.label, notes: report.notes, next: report.next }
@@ -109,7 +144,8 @@ function exitedWell(evidence: Evidence, subject: Subject, observations: Observat
   const checked = checkOutputs(report.outputs ?? {}, said.textOutputs, evidence.declared, source)
   if ('failure' in checked) return checked
   return {
-    ...base, ...decided,
+    ...base,
+    ...decided,
     ...(report.result === 'partial' ? { partial: true } : {}),
     outputs: hasKeys(checked.outputs) ? checked.outputs : undefined,
   }
@@ -118,11 +154,16 @@ function exitedWell(evidence: Evidence, subject: Subject, observations: Observat
 const hasKeys = (value: JsonObject): boolean => Object.keys(value).length > 0
 
 /** For a decision without a label in a file: the last fenced JSON block of what was printed. */
-function decide({ said, decision, text, source }: Evidence, subject: Subject, observations: Observation[]): { failure: FailureReport } | Pick<StatusReport, 'label' | 'notes'> {
+function decide(
+  { said, decision, text, source }: Evidence,
+  subject: Subject,
+  observations: Observation[],
+): { failure: FailureReport } | Pick<StatusReport, 'label' | 'notes'> {
   if (!decision || said.report.label !== undefined) return {}
   const found = lastDisposition(text)
   if (!found) return {}
-  if ('problem' in found) return { failure: reason('invalid_output', found.problem, source, { text: shortened(text.slice(-500), 500) }) }
+  if ('problem' in found)
+    return { failure: reason('invalid_output', found.problem, source, { text: shortened(text.slice(-500), 500) }) }
   observations.push({ type: 'outcome.normalized', ...subject, source: 'stdout', label: found.label })
   return { label: found.label, ...(found.message === undefined ? {} : { notes: found.message }) }
 }

@@ -20,8 +20,11 @@ export function retryContext(command: RunAttempt): string | undefined {
     parts.push(`## ${id}: ${failure.code}`, failure.message)
     const cause = originalCause(failure)
     if (cause !== failure) parts.push(`Cause: ${cause.message} (${cause.code})`)
-    const tail = [cause.details?.['stderr_tail'], cause.details?.['stdout_tail']].find((text) => typeof text === 'string' && text !== '')
-    if (typeof tail === 'string') parts.push(`\`\`\`text\n${lastBytes(tail, TAIL_BYTES).replaceAll('```', "'''").trimEnd()}\n\`\`\``)
+    const tail = [cause.details?.['stderr_tail'], cause.details?.['stdout_tail']].find(
+      (text) => typeof text === 'string' && text !== '',
+    )
+    if (typeof tail === 'string')
+      parts.push(`\`\`\`text\n${lastBytes(tail, TAIL_BYTES).replaceAll('```', "'''").trimEnd()}\n\`\`\``)
   }
   return `${parts.join('\n\n')}\n`
 }

@@ -59,7 +59,10 @@ export interface Fault {
 }
 export type Warning = { readonly code: string; readonly message: string }
 export const warningEvent = (warning: Warning, node: string, attemptId: string): Observation => ({
-  type: 'warning.raised', ...warning, node, attempt_id: attemptId,
+  type: 'warning.raised',
+  ...warning,
+  node,
+  attempt_id: attemptId,
 })
 
 export interface Reading {
@@ -86,14 +89,16 @@ export function readSaid(reading: Reading): Said {
     if ('problem' in parsed) faults.push({ file, message: `${file} ${parsed.problem}`, text })
   }
   const statements = [...(outcome ? [outcome] : []), ...statuses].flatMap((statement) =>
-    'problem' in statement.parsed ? [] : [{ file: statement.file, report: statement.parsed }])
+    'problem' in statement.parsed ? [] : [{ file: statement.file, report: statement.parsed }],
+  )
   const deciding = statements.find(({ report }) => report.result !== undefined) ?? statements[0]
   if (deciding) faults.push(...contradictions(deciding, statements))
   const own = outcome && !('problem' in outcome.parsed) ? outcome.parsed : undefined
   const report = deciding?.report ?? {}
   return {
     // What the outcome file says besides the result stands before what a status file says.
-    report: own && own !== report ? { ...report, ...known(own), outputs: { ...report.outputs, ...own.outputs } } : report,
+    report:
+      own && own !== report ? { ...report, ...known(own), outputs: { ...report.outputs, ...own.outputs } } : report,
     source: deciding?.file,
     normalized: deciding !== undefined && deciding.report !== own,
     textOutputs: outputs,
@@ -111,12 +116,14 @@ function contradictions(
   all: readonly { readonly file: string; readonly report: StatusReport }[],
 ): Fault[] {
   if (fails(deciding.report) !== false) return []
-  return all.filter(({ report }) => fails(report) === true).map(({ file, report }) => ({
-    file,
-    message:
-      `${file} says ${report.result}${report.failure ? ` (${report.failure.message})` : ''}, but ${deciding.file} says ${deciding.report.result}; ` +
-      'expected one status, or the same in both',
-  }))
+  return all
+    .filter(({ report }) => fails(report) === true)
+    .map(({ file, report }) => ({
+      file,
+      message:
+        `${file} says ${report.result}${report.failure ? ` (${report.failure.message})` : ''}, but ${deciding.file} says ${deciding.report.result}; ` +
+        'expected one status, or the same in both',
+    }))
 }
 
 const fails = ({ result }: StatusReport): boolean | undefined =>
@@ -159,7 +166,10 @@ function readStatuses({ cwd, before, overlapped }: Reading, warnings: Warning[])
     }
     const file = readStepFile(cwd, path)
     if (file.kind === 'refused') {
-      warnings.push({ code: 'status_file_ignored', message: `${location} in ${cwd} was left alone: it ${file.problem}` })
+      warnings.push({
+        code: 'status_file_ignored',
+        message: `${location} in ${cwd} was left alone: it ${file.problem}`,
+      })
     }
     if (file.kind !== 'text') continue
     const parsed = readStatusFile(file.text)

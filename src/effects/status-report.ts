@@ -13,7 +13,9 @@ export interface StatusReport {
   readonly result?: ReportedResult | undefined
   readonly label?: string | undefined
   readonly outputs?: JsonObject | undefined
-  readonly failure?: { readonly code?: FailureCode | undefined; readonly message: string; readonly details?: JsonObject | undefined } | undefined
+  readonly failure?:
+    | { readonly code?: FailureCode | undefined; readonly message: string; readonly details?: JsonObject | undefined }
+    | undefined
   readonly usage?: Usage | undefined
   readonly cost?: Cost | undefined
   readonly notes?: string | undefined
@@ -22,10 +24,17 @@ export interface StatusReport {
 export type Parsed = StatusReport | { readonly problem: string }
 
 const RESULTS: { readonly [value: string]: ReportedResult } = {
-  success: 'success', ok: 'success',
-  partial: 'partial', partial_success: 'partial',
-  failure: 'failure', fail: 'failure', failed: 'failure',
-  error: 'error', timeout: 'timeout', skip: 'skip', skipped: 'skip',
+  success: 'success',
+  ok: 'success',
+  partial: 'partial',
+  partial_success: 'partial',
+  failure: 'failure',
+  fail: 'failure',
+  failed: 'failure',
+  error: 'error',
+  timeout: 'timeout',
+  skip: 'skip',
+  skipped: 'skip',
 }
 const EXPECTED = 'success, ok, partial, failure, fail, error, timeout or skip'
 const RESULT_KEYS = ['status', 'outcome', 'result'] as const
@@ -56,7 +65,9 @@ export function readStatus(value: JsonObject): Parsed {
   if (typeof label === 'object') return label
   const outputs = value['outputs'] ?? value['context_updates']
   if (outputs !== undefined && outputs !== null && !isJsonObject(outputs)) {
-    return { problem: `has ${'outputs' in value ? 'outputs' : 'context_updates'} that are ${kindOf(outputs)}; expected an object` }
+    return {
+      problem: `has ${'outputs' in value ? 'outputs' : 'context_updates'} that are ${kindOf(outputs)}; expected an object`,
+    }
   }
   const notes = text(value, ['notes'])
   if (typeof notes === 'object') return notes
@@ -68,7 +79,12 @@ export function readStatus(value: JsonObject): Parsed {
   if ('problem' in spent) return spent
   return {
     result: result ?? (failure ? 'failure' : undefined),
-    label, outputs: outputs ?? undefined, failure, notes, next, ...spent,
+    label,
+    outputs: outputs ?? undefined,
+    failure,
+    notes,
+    next,
+    ...spent,
   }
 }
 
@@ -78,11 +94,19 @@ function resultOf(value: JsonObject): ReportedResult | undefined | { readonly pr
   for (const key of RESULT_KEYS) {
     const given = value[key]
     if (given === undefined) continue
-    const name = typeof given === 'string' ? given.trim().toLowerCase().replace(/[\s-]+/g, '_') : undefined
+    const name =
+      typeof given === 'string'
+        ? given
+            .trim()
+            .toLowerCase()
+            .replace(/[\s-]+/g, '_')
+        : undefined
     const result = name === undefined || !Object.hasOwn(RESULTS, name) ? undefined : RESULTS[name]
     if (!result) return { problem: `has ${key} ${shortened(JSON.stringify(given), 80)}; expected one of ${EXPECTED}` }
     if (found && found.result !== result) {
-      return { problem: `contradicts itself: ${found.key} says ${found.result}, ${key} says ${result}; expected one of them, or both the same` }
+      return {
+        problem: `contradicts itself: ${found.key} says ${found.result}, ${key} says ${result}; expected one of them, or both the same`,
+      }
     }
     found ??= { key, result }
   }
@@ -102,32 +126,44 @@ function text(value: JsonObject, keys: readonly string[]): string | undefined | 
 
 /** Codes a step may claim: not those that only the scheduler or a person can give. */
 const claimable = (code: string): code is FailureCode =>
-  (FAILURE_CODES as readonly string[]).includes(code)
-  && !['human', 'breaker', 'internal', 'skip'].includes(classOf(code as FailureCode))
-  && code !== 'worker_lost'
+  (FAILURE_CODES as readonly string[]).includes(code) &&
+  !['human', 'breaker', 'internal', 'skip'].includes(classOf(code as FailureCode)) &&
+  code !== 'worker_lost'
 
 /** A failure code that a step gave, if it is one it may give; `rate-limited` and `RATE_LIMITED` are understood. */
 export function claimedCode(code: Json | undefined): FailureCode | undefined {
   if (typeof code !== 'string') return undefined
-  const name = code.trim().toLowerCase().replace(/[\s-]+/g, '_')
+  const name = code
+    .trim()
+    .toLowerCase()
+    .replace(/[\s-]+/g, '_')
   return claimable(name) ? name : undefined
 }
 
 type Claimed = NonNullable<StatusReport['failure']>
 
-function failureOf(value: JsonObject, result: ReportedResult | undefined, notes: string | undefined): Claimed | undefined | { readonly problem: string } {
+function failureOf(
+  value: JsonObject,
+  result: ReportedResult | undefined,
+  notes: string | undefined,
+): Claimed | undefined | { readonly problem: string } {
   const key = isSaid(value['failure']) ? 'failure' : 'failure_reason'
   const given = value[key]
   const failed = result === 'failure' || result === 'error' || result === 'timeout'
   if (!isSaid(given)) {
-    return failed ? { message: notes ?? `it says ${result} and gives no reason (expected failure.message or failure_reason)` } : undefined
+    return failed
+      ? { message: notes ?? `it says ${result} and gives no reason (expected failure.message or failure_reason)` }
+      : undefined
   }
   if (result !== undefined && !failed && result !== 'partial') {
-    return { problem: `contradicts itself: it says ${result} and also gives ${key} ${shortened(JSON.stringify(given), 120)}; expected a failing status, or no ${key}` }
+    return {
+      problem: `contradicts itself: it says ${result} and also gives ${key} ${shortened(JSON.stringify(given), 120)}; expected a failing status, or no ${key}`,
+    }
   }
   if (result === 'partial') return undefined
   if (typeof given === 'string') return { message: given }
-  if (!isJsonObject(given)) return { problem: `has a ${key} that is ${kindOf(given!)}; expected a string, or an object with a message` }
+  if (!isJsonObject(given))
+    return { problem: `has a ${key} that is ${kindOf(given!)}; expected a string, or an object with a message` }
   const message = text(given, ['message', 'reason'])
   if (typeof message === 'object') return { problem: message.problem.replace('has a', `has a ${key} with a`) }
   const code = claimedCode(given['code'])
@@ -140,7 +176,8 @@ function failureOf(value: JsonObject, result: ReportedResult | undefined, notes:
   }
 }
 
-const isSaid = (value: Json | undefined): boolean => value !== undefined && value !== null && value !== '' && value !== false
+const isSaid = (value: Json | undefined): boolean =>
+  value !== undefined && value !== null && value !== '' && value !== false
 
 export function kindOf(value: Json): string {
   if (value === null) return 'null'

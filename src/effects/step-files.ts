@@ -26,9 +26,14 @@ export type StepFile =
 
 /** Reads a file below `base`, none of whose directories below `base` may be a link either. */
 export function readStepFile(base: string, path: string): StepFile {
+  // Asked first because most steps write nothing, and an exception costs more than the question.
+  if (snapshot(path) === '') return { kind: 'absent' }
   for (let at = dirname(path); at.length > base.length && !relative(base, at).startsWith('..'); at = dirname(at)) {
     if (lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink()) {
-      return { kind: 'refused', problem: `lies behind the link ${relative(base, at) || at}; expected a regular file in regular directories` }
+      return {
+        kind: 'refused',
+        problem: `lies behind the link ${relative(base, at) || at}; expected a regular file in regular directories`,
+      }
     }
   }
   let fd: number
@@ -52,9 +57,11 @@ export function readStepFile(base: string, path: string): StepFile {
 
 function cannotOpen(error: NodeJS.ErrnoException): StepFile {
   switch (error.code) {
-    case 'ENOENT': case 'ENOTDIR':
+    case 'ENOENT':
+    case 'ENOTDIR':
       return { kind: 'absent' }
-    case 'ELOOP': case 'EMLINK':
+    case 'ELOOP':
+    case 'EMLINK':
       return { kind: 'refused', problem: 'is a symbolic link; expected a regular file' }
     default:
       return { kind: 'refused', problem: `cannot be read (${error.code ?? error.message})` }

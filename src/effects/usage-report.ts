@@ -3,7 +3,14 @@
 import { isJsonObject, type Json } from '../core/json.ts'
 import type { Cost, Usage } from '../core/outcome.ts'
 
-const COUNTS = ['input_tokens', 'output_tokens', 'cache_read_tokens', 'cache_creation_tokens', 'turns', 'cost_usd'] as const
+const COUNTS = [
+  'input_tokens',
+  'output_tokens',
+  'cache_read_tokens',
+  'cache_creation_tokens',
+  'turns',
+  'cost_usd',
+] as const
 
 export interface Spent {
   readonly usage?: Usage | undefined
@@ -13,7 +20,8 @@ export interface Spent {
 /** Tokens and cost, or what is wrong. A total that is smaller than its cached part was meant as uncached input. */
 export function usageOf(value: Json | undefined): Spent | { readonly problem: string } {
   if (value === undefined || value === null) return {}
-  if (!isJsonObject(value)) return { problem: 'has a usage that is no object; expected {"input_tokens": …, "output_tokens": …}' }
+  if (!isJsonObject(value))
+    return { problem: 'has a usage that is no object; expected {"input_tokens": …, "output_tokens": …}' }
   const counts: { [name in (typeof COUNTS)[number]]?: number } = {}
   for (const name of COUNTS) {
     const given = value[name]
@@ -27,14 +35,22 @@ export function usageOf(value: Json | undefined): Spent | { readonly problem: st
   if (model !== undefined && model !== null && typeof model !== 'string') {
     return { problem: `has usage.model ${JSON.stringify(model)}; expected a string` }
   }
-  const { input_tokens: total = 0, output_tokens: output = 0, cache_read_tokens: read = 0, cache_creation_tokens: write = 0 } = counts
+  const {
+    input_tokens: total = 0,
+    output_tokens: output = 0,
+    cache_read_tokens: read = 0,
+    cache_creation_tokens: write = 0,
+  } = counts
   return {
     usage: {
       input: total >= read + write ? total - read - write : total,
-      cache_read: read, cache_write: write, output,
+      cache_read: read,
+      cache_write: write,
+      output,
       ...(typeof model === 'string' ? { model } : {}),
       ...(counts.turns === undefined ? {} : { turns: counts.turns }),
     },
-    cost: counts.cost_usd === undefined ? { usd: null, source: 'unknown' } : { usd: counts.cost_usd, source: 'reported' },
+    cost:
+      counts.cost_usd === undefined ? { usd: null, source: 'unknown' } : { usd: counts.cost_usd, source: 'reported' },
   }
 }

@@ -16,14 +16,24 @@ describe('exit', () => {
   })
 
   test('a non-zero code names command, code and the telling line', async () => {
-    const { outcome, file } = await workbench().run('echo compiling; echo "error: no rule to make api" >&2; echo bye >&2; exit 3')
-    expect(outcome.failure).toMatchObject({ code: 'exit_nonzero', source: 'command', details: { exit_code: 3, stderr_tail: 'error: no rule to make api\nbye\n' } })
+    const { outcome, file } = await workbench().run(
+      'echo compiling; echo "error: no rule to make api" >&2; echo bye >&2; exit 3',
+    )
+    expect(outcome.failure).toMatchObject({
+      code: 'exit_nonzero',
+      source: 'command',
+      details: { exit_code: 3, stderr_tail: 'error: no rule to make api\nbye\n' },
+    })
     expect(outcome.failure!.message).toMatch(/exited with code 3: error: no rule to make api$/)
     expect(file('stdout.log')).toBe('compiling\n')
     expect(JSON.parse(file('outcome.json'))).toMatchObject({ result: 'failure', failure: { code: 'exit_nonzero' } })
   })
 
-  test.each([[126, /not be executed/], [127, /not found/], [139, /signal 11/]])('code %i is explained', async (code, expected) => {
+  test.each([
+    [126, /not be executed/],
+    [127, /not found/],
+    [139, /signal 11/],
+  ])('code %i is explained', async (code, expected) => {
     const { outcome } = await workbench().run(`exit ${code}`)
     expect(outcome.failure!.message).toMatch(expected)
   })
@@ -104,7 +114,9 @@ describe('refused by the system', () => {
   })
 
   test('arguments larger than the system takes', async () => {
-    const { outcome } = await workbench().run({ argv: ['true', ...Array.from({ length: 40 }, () => 'x'.repeat(100_000))] })
+    const { outcome } = await workbench().run({
+      argv: ['true', ...Array.from({ length: 40 }, () => 'x'.repeat(100_000))],
+    })
     expect(outcome.failure).toMatchObject({ code: 'config_invalid' })
     expect(outcome.failure!.message).toContain('in files')
   })
@@ -121,7 +133,9 @@ describe('output', () => {
   test('a flood is capped in the log, announced once, and its end is kept', async () => {
     const { outcome, observed, file } = await workbench().run({ argv: [process.execPath, program('flood.mjs'), '200'] })
     expect(outcome.failure).toBeUndefined()
-    expect(ofType(observed, 'log.capped')).toEqual([expect.objectContaining({ stream: 'stdout', limit_bytes: LIMITS.logBytes })])
+    expect(ofType(observed, 'log.capped')).toEqual([
+      expect.objectContaining({ stream: 'stdout', limit_bytes: LIMITS.logBytes }),
+    ])
     const log = file('stdout.log')
     expect(log.length).toBeGreaterThanOrEqual(LIMITS.logBytes)
     expect(log.length).toBeLessThan(LIMITS.logBytes + 1_000)
@@ -134,7 +148,9 @@ describe('output', () => {
   })
 
   test('bytes that are no text and a line of 1 MiB end nothing', async () => {
-    const { outcome, file } = await workbench().run(`head -c 100000 /dev/urandom; head -c 1048576 /dev/zero | tr '\\0' x; echo; exit 4`)
+    const { outcome, file } = await workbench().run(
+      `head -c 100000 /dev/urandom; head -c 1048576 /dev/zero | tr '\\0' x; echo; exit 4`,
+    )
     expect(outcome.failure).toMatchObject({ code: 'exit_nonzero' })
     expect(Buffer.byteLength(JSON.stringify(outcome.failure))).toBeLessThan(LIMITS.tailBytes)
     expect(file('stdout.log')).toContain('x'.repeat(1_048_576))

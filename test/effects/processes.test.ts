@@ -15,7 +15,11 @@ let count = 0
 const newRun = (): string => `PROC${process.pid}R${++count}`
 
 function sleeper(env: { [name: string]: string }, script = 'exec sleep 60'): ChildProcess & { pid: number } {
-  const child = spawn('sh', ['-c', script], { env: { PATH: process.env['PATH'], ...env }, detached: true, stdio: 'ignore' })
+  const child = spawn('sh', ['-c', script], {
+    env: { PATH: process.env['PATH'], ...env },
+    detached: true,
+    stdio: 'ignore',
+  })
   children.push(child)
   return child as ChildProcess & { pid: number }
 }
@@ -44,7 +48,10 @@ describe('marks', () => {
     expect(insideRun(run, {})).toBe(false)
     const probe = `import(${JSON.stringify(new URL('../../src/effects/marker.ts', import.meta.url).href)}).then(({ insideRun }) => process.exit(insideRun(${JSON.stringify(run)}) ? 7 : 8))`
     // The mark is taken out of the probe's environment; its parent, the shell, still has it.
-    const child = sleeper({ [MARKERS]: `${run}/x@1.1`, PROBE: probe, NODE: process.execPath }, `env -u ${MARKERS} "$NODE" -e "$PROBE"; exit $?`)
+    const child = sleeper(
+      { [MARKERS]: `${run}/x@1.1`, PROBE: probe, NODE: process.execPath },
+      `env -u ${MARKERS} "$NODE" -e "$PROBE"; exit $?`,
+    )
     const code = await new Promise((resolve) => void child.once('exit', resolve))
     expect(code).toBe(7)
   })
@@ -76,7 +83,9 @@ describe('ending what is marked', () => {
     const theirs = sleeper({ [MARKERS]: `${other}/a@1.1` })
     await until(() => scanMarked(`${run}/`).length === 2)
     const ended = await endMarked(`${run}/`, { killAfterMs: 2_000 })
-    expect(ended.map(({ pid, signal }) => [pid, signal]).sort()).toEqual(mine.map(({ pid }) => [pid, 'SIGTERM']).sort())
+    expect(new Map(ended.map(({ pid, signal }) => [pid, signal]))).toEqual(
+      new Map(mine.map(({ pid }) => [pid, 'SIGTERM'])),
+    )
     expect(isAlive(theirs.pid)).toBe(true)
     expect(await endMarked(`${other}/a@1.1`, { killAfterMs: 2_000 })).toHaveLength(1)
   })
@@ -111,7 +120,9 @@ describe('ending what is marked', () => {
     await until(() => scanMarked(`${run}/`).length > 0)
     expect(await endMarked(`${run}/`, { killAfterMs: 0, spareSentinelsMs: 'never' })).toEqual([])
     expect(isAlive(slow.pid)).toBe(true)
-    expect(await endMarked(`${run}/`, { killAfterMs: 0, spareSentinelsMs: 100 })).toMatchObject([{ pid: slow.pid, signal: 'SIGKILL' }])
+    expect(await endMarked(`${run}/`, { killAfterMs: 0, spareSentinelsMs: 100 })).toMatchObject([
+      { pid: slow.pid, signal: 'SIGKILL' },
+    ])
   })
 
   test('orphans of a dead orchestrator end, whatever groups they are in', async () => {

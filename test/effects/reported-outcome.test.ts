@@ -9,7 +9,8 @@ import { attempt, maskOf, ofType, until, workbench, type Finished, type Workbenc
 const writes = (file: string, text: string): string => `cat > "${file}" <<'END_OF_TEXT'\n${text}\nEND_OF_TEXT\n`
 const prints = (text: string): string => `cat <<'END_OF_TEXT'\n${text}\nEND_OF_TEXT\n`
 const says = (value: unknown): string => writes('$SPANWRIGHT_OUTCOME', JSON.stringify(value))
-const status = (value: unknown, file = '.ai/status.json'): string => `mkdir -p "$(dirname ${file})"\n${writes(file, JSON.stringify(value))}`
+const status = (value: unknown, file = '.ai/status.json'): string =>
+  `mkdir -p "$(dirname ${file})"\n${writes(file, JSON.stringify(value))}`
 const decision = ['approve', 'rework']
 
 async function failureOf(script: string, bench: Workbench = workbench()): Promise<string> {
@@ -20,13 +21,31 @@ async function failureOf(script: string, bench: Workbench = workbench()): Promis
 
 describe('outcome file', () => {
   test('says everything there is to say, and is kept as it was understood', async () => {
-    const { outcome, observed, file } = await workbench().run(says({
-      result: 'success', label: 'approve', outputs: { version: '1.2', files: [1, 2] }, notes: 'fine', next: 'ship',
-      usage: { input_tokens: 100, cache_read_tokens: 60, cache_creation_tokens: 10, output_tokens: 7, model: 'm', cost_usd: 0.5, turns: 3 },
-    }))
+    const { outcome, observed, file } = await workbench().run(
+      says({
+        result: 'success',
+        label: 'approve',
+        outputs: { version: '1.2', files: [1, 2] },
+        notes: 'fine',
+        next: 'ship',
+        usage: {
+          input_tokens: 100,
+          cache_read_tokens: 60,
+          cache_creation_tokens: 10,
+          output_tokens: 7,
+          model: 'm',
+          cost_usd: 0.5,
+          turns: 3,
+        },
+      }),
+    )
     expect(outcome).toMatchObject({
-      label: 'approve', outputs: { version: '1.2', files: [1, 2] }, notes: 'fine', next: 'ship',
-      usage: { input: 30, cache_read: 60, cache_write: 10, output: 7, model: 'm', turns: 3 }, cost: { usd: 0.5, source: 'reported' },
+      label: 'approve',
+      outputs: { version: '1.2', files: [1, 2] },
+      notes: 'fine',
+      next: 'ship',
+      usage: { input: 30, cache_read: 60, cache_write: 10, output: 7, model: 'm', turns: 3 },
+      cost: { usd: 0.5, source: 'reported' },
     })
     expect(outcome.failure).toBeUndefined()
     expect(observed).toEqual([])
@@ -38,7 +57,12 @@ describe('outcome file', () => {
     expect(outcome).toMatchObject({ label: 'rework', outputs: { a: 1 } })
   })
 
-  test.each([['partial', { partial: true }], ['partial-success', { partial: true }], ['skip', { skipped: true }], ['OK', {}]])('%s', async (result, expected) => {
+  test.each([
+    ['partial', { partial: true }],
+    ['partial-success', { partial: true }],
+    ['skip', { skipped: true }],
+    ['OK', {}],
+  ])('%s', async (result, expected) => {
     const { outcome } = await workbench().run(says({ status: result }))
     expect(outcome.failure).toBeUndefined()
     expect(outcome).toMatchObject(expected)
@@ -52,29 +76,50 @@ describe('outcome file', () => {
     [{ status: 'timeout', failure: 'the build server did not answer' }, 'timed_out', 'the build server did not answer'],
     [{ failure: { message: 'no result, but a reason' } }, 'agent_failed', 'no result, but a reason'],
     [{ status: 'fail', failure: { code: 'canceled', message: 'not mine to say' } }, 'agent_failed', 'not mine to say'],
-    [{ status: 'fail' }, 'agent_failed', 'it says failure and gives no reason (expected failure.message or failure_reason)'],
+    [
+      { status: 'fail' },
+      'agent_failed',
+      'it says failure and gives no reason (expected failure.message or failure_reason)',
+    ],
   ])('exit 0 and %j is that failure', async (value, code, message) => {
     const { outcome } = await workbench().run(says(value))
     expect(outcome.failure).toMatchObject({ code, message })
   })
 
   test('a reason beside a failing exit is the reason, with the exit as code', async () => {
-    const { outcome } = await workbench().run(`${says({ status: 'fail', failure: { message: 'two tests fail' } })}exit 2`)
-    expect(outcome.failure).toMatchObject({ code: 'exit_nonzero', message: 'two tests fail', details: { exit_code: 2 } })
+    const { outcome } = await workbench().run(
+      `${says({ status: 'fail', failure: { message: 'two tests fail' } })}exit 2`,
+    )
+    expect(outcome.failure).toMatchObject({
+      code: 'exit_nonzero',
+      message: 'two tests fail',
+      details: { exit_code: 2 },
+    })
   })
 
   test('a success beside a failing exit: the exit counts, its label does not, and the record says so', async () => {
-    const { outcome, observed } = await workbench().run(`${says({ status: 'success', label: 'approve', outputs: { a: 1 } })}echo broken >&2; exit 2`)
+    const { outcome, observed } = await workbench().run(
+      `${says({ status: 'success', label: 'approve', outputs: { a: 1 } })}echo broken >&2; exit 2`,
+    )
     expect(outcome.failure).toMatchObject({ code: 'exit_nonzero', details: { exit_code: 2 } })
-    expect(outcome.failure!.message).toMatch(/broken; outcome file .*outcome\.json claims success, but exit code 2 counts$/)
+    expect(outcome.failure!.message).toMatch(
+      /broken; outcome file .*outcome\.json claims success, but exit code 2 counts$/,
+    )
     expect(outcome.label).toBeUndefined()
     expect(ofType(observed, 'outcome.conflict')).toEqual([
-      expect.objectContaining({ attempt_id: 'build@1.1', reported: 'success', actual: 'exit_nonzero', message: expect.stringContaining('expected exit code 0') }),
+      expect.objectContaining({
+        attempt_id: 'build@1.1',
+        reported: 'success',
+        actual: 'exit_nonzero',
+        message: expect.stringContaining('expected exit code 0'),
+      }),
     ])
   })
 
   test('a timeout beats any file; what was spent still counts', async () => {
-    const { outcome } = await workbench().run(`${says({ status: 'success', usage: { input_tokens: 5 } })}sleep 60`, { node: { timeout_ms: 300 } })
+    const { outcome } = await workbench().run(`${says({ status: 'success', usage: { input_tokens: 5 } })}sleep 60`, {
+      node: { timeout_ms: 300 },
+    })
     expect(outcome.failure?.code).toBe('timed_out')
     expect(outcome).toMatchObject({ usage: { input: 5 }, cost: { usd: null, source: 'unknown' } })
   })
@@ -82,15 +127,27 @@ describe('outcome file', () => {
 
 describe('malformed or contradictory files fail with file, fault and expectation', () => {
   test.each([
-    ['{"status": "success",', /outcome file .*outcome\.json is not valid JSON: .*; its text begins "\{\\"status\\": \\"success\\","; expected an object/],
+    [
+      '{"status": "success",',
+      /outcome file .*outcome\.json is not valid JSON: .*; its text begins "\{\\"status\\": \\"success\\","; expected an object/,
+    ],
     ['', /is not valid JSON: it is empty; expected an object/],
     ['[1, 2]', /outcome\.json is an array \("\[1, 2\]"\); expected an object/],
     ['{"status": "great"}', /has status "great"; expected one of success, ok, partial/],
-    ['{"status": "success", "outcome": "fail"}', /contradicts itself: status says success, outcome says failure; expected one of them/],
-    ['{"status": "success", "failure_reason": "it broke"}', /contradicts itself: it says success and also gives failure_reason "it broke"/],
+    [
+      '{"status": "success", "outcome": "fail"}',
+      /contradicts itself: status says success, outcome says failure; expected one of them/,
+    ],
+    [
+      '{"status": "success", "failure_reason": "it broke"}',
+      /contradicts itself: it says success and also gives failure_reason "it broke"/,
+    ],
     ['{"status": "success", "outputs": [1]}', /has outputs that are an array; expected an object/],
     ['{"status": "success", "label": 3}', /has a label that is a number; expected a string/],
-    ['{"status": "success", "usage": {"input_tokens": -1}}', /has usage\.input_tokens -1; expected a number that is not negative/],
+    [
+      '{"status": "success", "usage": {"input_tokens": -1}}',
+      /has usage\.input_tokens -1; expected a number that is not negative/,
+    ],
     ['{"status": {"__proto__": 1}}', /has status \{.*\}; expected one of/],
   ])('%s', async (text, expected) => {
     const { outcome, file } = await workbench().run(writes('$SPANWRIGHT_OUTCOME', text))
@@ -101,9 +158,9 @@ describe('malformed or contradictory files fail with file, fault and expectation
   })
 
   test('two files that disagree', async () => {
-    expect(await failureOf(`${says({ status: 'success' })}${status({ status: 'fail', failure_reason: 'tests fail' })}`)).toMatch(
-      /^\.ai\/status\.json says failure \(tests fail\), but outcome file .* says success; expected one status/,
-    )
+    expect(
+      await failureOf(`${says({ status: 'success' })}${status({ status: 'fail', failure_reason: 'tests fail' })}`),
+    ).toMatch(/^\.ai\/status\.json says failure \(tests fail\), but outcome file .* says success; expected one status/)
   })
 
   test('a failing exit keeps its reason, with the fault beside it', async () => {
@@ -115,26 +172,41 @@ describe('malformed or contradictory files fail with file, fault and expectation
   test('links, directories, FIFOs and files that are too large are not read', async () => {
     const bench = workbench()
     writeFileSync(join(bench.cwd, 'secret.json'), '{"status": "success"}')
-    expect(await failureOf(`ln -s "$PWD/secret.json" "$SPANWRIGHT_OUTCOME"`, bench)).toMatch(/is a symbolic link; expected a regular file/)
+    expect(await failureOf(`ln -s "$PWD/secret.json" "$SPANWRIGHT_OUTCOME"`, bench)).toMatch(
+      /is a symbolic link; expected a regular file/,
+    )
     expect(await failureOf('mkdir "$SPANWRIGHT_OUTCOME"')).toMatch(/is not a regular file/)
     expect(await failureOf('mkfifo "$SPANWRIGHT_OUTCOME"')).toMatch(/is not a regular file/)
-    expect(await failureOf(`head -c ${LIMITS.outcomeFileBytes + 1} /dev/zero > "$SPANWRIGHT_OUTCOME"`)).toMatch(/expected at most 1048576/)
+    expect(await failureOf(`head -c ${LIMITS.outcomeFileBytes + 1} /dev/zero > "$SPANWRIGHT_OUTCOME"`)).toMatch(
+      /expected at most 1048576/,
+    )
   })
 })
 
 describe('status locations', () => {
-  test.each(['.ai/runs/$SPANWRIGHT_RUN_ID/status.json', '.ai/status.json', 'status.json'])('%s alone is enough', async (file) => {
-    const bench = workbench()
-    const { outcome, observed } = await bench.run(status({ outcome: 'ok', preferred_next_label: 'approve', context_updates: { n: 1 } }, file))
-    expect(outcome).toMatchObject({ label: 'approve', outputs: { n: 1 } })
-    expect(outcome.failure).toBeUndefined()
-    expect(ofType(observed, 'outcome.normalized')).toEqual([
-      expect.objectContaining({ source: file.replace('$SPANWRIGHT_RUN_ID', bench.runId), result: 'success', label: 'approve' }),
-    ])
-  })
+  test.each(['.ai/runs/$SPANWRIGHT_RUN_ID/status.json', '.ai/status.json', 'status.json'])(
+    '%s alone is enough',
+    async (file) => {
+      const bench = workbench()
+      const { outcome, observed } = await bench.run(
+        status({ outcome: 'ok', preferred_next_label: 'approve', context_updates: { n: 1 } }, file),
+      )
+      expect(outcome).toMatchObject({ label: 'approve', outputs: { n: 1 } })
+      expect(outcome.failure).toBeUndefined()
+      expect(ofType(observed, 'outcome.normalized')).toEqual([
+        expect.objectContaining({
+          source: file.replace('$SPANWRIGHT_RUN_ID', bench.runId),
+          result: 'success',
+          label: 'approve',
+        }),
+      ])
+    },
+  )
 
   test('they count in order, after the outcome file', async () => {
-    const both = status({ status: 'ok', preferred_label: 'second' }) + status({ status: 'ok', preferred_label: 'third' }, 'status.json')
+    const both =
+      status({ status: 'ok', preferred_label: 'second' }) +
+      status({ status: 'ok', preferred_label: 'third' }, 'status.json')
     expect((await workbench().run(both)).outcome.label).toBe('second')
     const { outcome, observed } = await workbench().run(both + says({ status: 'ok', label: 'first' }))
     expect(outcome.label).toBe('first')
@@ -166,11 +238,15 @@ describe('status locations', () => {
     writeFileSync(join(bench.cwd, 'real/status.json'), '{"status": "fail"}')
     const linked = await bench.run('ln -s real/status.json status.json')
     expect(linked.outcome.failure).toBeUndefined()
-    expect(ofType(linked.observed, 'warning.raised')).toMatchObject([{ code: 'status_file_ignored', message: expect.stringContaining('symbolic link') }])
+    expect(ofType(linked.observed, 'warning.raised')).toMatchObject([
+      { code: 'status_file_ignored', message: expect.stringContaining('symbolic link') },
+    ])
     symlinkSync('real', join(bench.cwd, '.ai'))
     const behind = await bench.run('echo >> real/status.json')
     expect(behind.outcome.failure).toBeUndefined()
-    expect(ofType(behind.observed, 'warning.raised')).toMatchObject([{ message: expect.stringContaining('lies behind the link .ai') }])
+    expect(ofType(behind.observed, 'warning.raised')).toMatchObject([
+      { message: expect.stringContaining('lies behind the link .ai') },
+    ])
   })
 
   test('when attempts overlapped in a directory, it is left alone with a warning', async () => {
@@ -184,7 +260,11 @@ describe('status locations', () => {
     writeFileSync(join(bench.cwd, '.ai/go'), '')
     expect((await writer.done).failure).toBeUndefined()
     expect(ofType(writer.observed, 'warning.raised')).toMatchObject([
-      { code: 'status_file_ambiguous', attempt_id: 'a@1.1', message: expect.stringContaining('write $SPANWRIGHT_OUTCOME instead') },
+      {
+        code: 'status_file_ambiguous',
+        attempt_id: 'a@1.1',
+        message: expect.stringContaining('write $SPANWRIGHT_OUTCOME instead'),
+      },
     ])
     await Promise.all([other.done, third.done])
     const alone = await bench.run('touch .ai/status.json')
@@ -215,7 +295,14 @@ describe('outputs', () => {
     const bench = workbench()
     const finished = await bench.run(writes('$SPANWRIGHT_OUTPUTS', `v=${value}`))
     expect(outputs(finished)).toEqual({ v: value })
-    const next = await bench.run({ shell: 'sh', script: 'printf %s "${SPANWRIGHT_X1}"; printf "|%s" ${SPANWRIGHT_X1} >/dev/null', bindings: [{ name: 'SPANWRIGHT_X1', expression: 'nodes.a.outputs.v' }] }, { inputs: { 'nodes.a.outputs.v': value } })
+    const next = await bench.run(
+      {
+        shell: 'sh',
+        script: 'printf %s "${SPANWRIGHT_X1}"; printf "|%s" ${SPANWRIGHT_X1} >/dev/null',
+        bindings: [{ name: 'SPANWRIGHT_X1', expression: 'nodes.a.outputs.v' }],
+      },
+      { inputs: { 'nodes.a.outputs.v': value } },
+    )
     expect(next.file('stdout.log')).toBe(value)
     expect(existsSync(join(bench.cwd, 'pwned'))).toBe(false)
     expect(outputs(await workbench().run(`printf 'k=\\377\\n' > "$SPANWRIGHT_OUTPUTS"`))).toEqual({ k: '\uFFFD' })
@@ -223,24 +310,35 @@ describe('outputs', () => {
 
   test('are checked against their schemas; texts are read as what is declared', async () => {
     const declared = { count: { type: 'integer', minimum: 1 }, name: { type: 'string' } }
-    const given = (text: string) => workbench().run(writes('$SPANWRIGHT_OUTPUTS', text), { node: { outputs: declared } })
+    const given = (text: string) =>
+      workbench().run(writes('$SPANWRIGHT_OUTPUTS', text), { node: { outputs: declared } })
     expect(outputs(await given('count=3\nname=7'))).toEqual({ count: 3, name: '7' })
     expect((await given('count=many\nname=x')).outcome.failure).toMatchObject({
-      code: 'invalid_output', message: 'output count does not fit its schema: expected number, received string; got "many"',
+      code: 'invalid_output',
+      message: 'output count does not fit its schema: expected number, received string; got "many"',
     })
-    expect((await given('name=x')).outcome.failure!.message).toBe('output count is missing: the step must give it (it gave name)')
-    expect((await workbench().run('exit 1', { node: { outputs: declared } })).outcome.failure?.code).toBe('exit_nonzero')
+    expect((await given('name=x')).outcome.failure!.message).toBe(
+      'output count is missing: the step must give it (it gave name)',
+    )
+    expect((await workbench().run('exit 1', { node: { outputs: declared } })).outcome.failure?.code).toBe(
+      'exit_nonzero',
+    )
   })
 
   test('larger than an entry of the journal holds', async () => {
-    expect(await failureOf(`(printf v=; head -c 250000 /dev/zero | tr '\\0' x) > "$SPANWRIGHT_OUTPUTS"`)).toMatch(/write large values to a file/)
+    expect(await failureOf(`(printf v=; head -c 250000 /dev/zero | tr '\\0' x) > "$SPANWRIGHT_OUTPUTS"`)).toMatch(
+      /write large values to a file/,
+    )
   })
 
   test('secrets in them are masked, with a warning', async () => {
     const { outcome, observed, file } = await workbench({ mask: maskOf('hunter22') }).run(
-      `echo hunter22; ${says({ outputs: { a: 'x hunter22', b: 1 }, notes: 'hunter22' })}`)
+      `echo hunter22; ${says({ outputs: { a: 'x hunter22', b: 1 }, notes: 'hunter22' })}`,
+    )
     expect(outcome).toMatchObject({ outputs: { a: 'x ***', b: 1 }, notes: '***' })
-    expect(ofType(observed, 'warning.raised')).toMatchObject([{ code: 'outputs_masked', message: expect.stringContaining('output a') }])
+    expect(ofType(observed, 'warning.raised')).toMatchObject([
+      { code: 'outputs_masked', message: expect.stringContaining('output a') },
+    ])
     expect(file('stdout.log') + file('outcome.json') + file('command.json')).not.toContain('hunter22')
   })
 })
@@ -250,19 +348,36 @@ describe('decisions', () => {
   const decides = (text: string) => workbench().run(prints(text), { node: { decision } })
 
   test('the last fenced JSON block gives label and message', async () => {
-    const { outcome, observed } = await decides(`${fence}json\n{"label": "rework"}\n${fence}\nOn reflection:\n${fence}json\n{"disposition": "approve", "message": "all good"}\n${fence}\nbye`)
+    const { outcome, observed } = await decides(
+      `${fence}json\n{"label": "rework"}\n${fence}\nOn reflection:\n${fence}json\n{"disposition": "approve", "message": "all good"}\n${fence}\nbye`,
+    )
     expect(outcome).toMatchObject({ label: 'approve', notes: 'all good' })
     expect(ofType(observed, 'outcome.normalized')).toMatchObject([{ source: 'stdout', label: 'approve' }])
   })
 
   test('a label in a file goes before it', async () => {
-    const { outcome } = await workbench().run(`${prints(`${fence}\n{"label": "rework"}\n${fence}`)}${says({ label: 'approve' })}`, { node: { decision } })
+    const { outcome } = await workbench().run(
+      `${prints(`${fence}\n{"label": "rework"}\n${fence}`)}${says({ label: 'approve' })}`,
+      { node: { decision } },
+    )
     expect(outcome.label).toBe('approve')
   })
 
+  test('the text may begin inside a block, and be nothing but fences', async () => {
+    expect(
+      (await decides(`"tail": 1}\n${fence}\nso:\n${fence}json\n{"label": "approve"}\n${fence}`)).outcome.label,
+    ).toBe('approve')
+    expect((await decides(`${fence}\n`.repeat(16_000))).outcome.label).toBeUndefined()
+  })
+
   test('a block that cannot be read is no decision', async () => {
-    expect((await decides(`${fence}json\n{"label": approve}\n${fence}`)).outcome.failure).toMatchObject({ code: 'invalid_output', message: expect.stringContaining('not valid JSON') })
-    expect((await decides(`${fence}json\n{"verdict": "x"}\n${fence}`)).outcome.failure!.message).toContain('no disposition or label')
+    expect((await decides(`${fence}json\n{"label": approve}\n${fence}`)).outcome.failure).toMatchObject({
+      code: 'invalid_output',
+      message: expect.stringContaining('not valid JSON'),
+    })
+    expect((await decides(`${fence}json\n{"verdict": "x"}\n${fence}`)).outcome.failure!.message).toContain(
+      'no disposition or label',
+    )
     expect((await decides('approve!')).outcome.label).toBeUndefined()
   })
 })

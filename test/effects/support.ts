@@ -58,13 +58,25 @@ export function workbench(overrides: Partial<EffectsContext> = {}): Workbench {
   mkdirSync(cwd)
   const mask = overrides.mask ?? noMask
   const effects = createEffects({
-    runId, runDir, cwd, env: process.env, secrets: new Map(), secretNames: [], mask,
-    functions: new Map(), logger: { info: () => {}, warn: () => {}, error: () => {} }, ...overrides,
+    runId,
+    runDir,
+    cwd,
+    env: process.env,
+    secrets: new Map(),
+    secretNames: [],
+    mask,
+    functions: new Map(),
+    logger: { info: () => {}, warn: () => {}, error: () => {} },
+    ...overrides,
   })
   let attempts = 0
   const start = (command: StepCommand): Started => begin(effects, command)
   return {
-    effects, runId, runDir, cwd, start,
+    effects,
+    runId,
+    runDir,
+    cwd,
+    start,
     async run(line, options = {}) {
       const command = attempt(line, { ...options, attempt: { attempt: ++attempts, ...options.attempt } })
       const { done, observed } = start(command)
@@ -101,53 +113,116 @@ export interface AttemptOptions {
 const noHooks = { on_success: [], on_failure: [], on_finish: [], on_retry: [] }
 
 const base = (id: string): NodeBase => ({
-  id, needs: [], routes: [], routed: false, retry: { max_attempts: 1, initial_ms: 0, factor: 1, max_ms: 0, jitter: 0 },
-  timeout_ms: 60_000, grace_ms: 2_000, checks: [], env: {}, secrets: [], hooks: noHooks, goal_gate: false,
-  allow_failure: false, max_visits: 20, leave_running: false, expressions: [],
+  id,
+  needs: [],
+  routes: [],
+  routed: false,
+  retry: { max_attempts: 1, initial_ms: 0, factor: 1, max_ms: 0, jitter: 0 },
+  timeout_ms: 60_000,
+  grace_ms: 2_000,
+  checks: [],
+  env: {},
+  secrets: [],
+  hooks: noHooks,
+  goal_gate: false,
+  allow_failure: false,
+  max_visits: 20,
+  leave_running: false,
+  expressions: [],
 })
 
 export const place = (more: Partial<Place> = {}): Place => ({
-  node: 'build', visit: 1, env: [], secrets: [], trace_id: '0af7651916cd43dd8448eb211c80319c', span_id: 'b7ad6b7169203331', sampled: true, ...more,
+  node: 'build',
+  visit: 1,
+  env: [],
+  secrets: [],
+  trace_id: '0af7651916cd43dd8448eb211c80319c',
+  span_id: 'b7ad6b7169203331',
+  sampled: true,
+  ...more,
 })
 
 const sh = (script: string): CommandLine => ({ shell: 'sh', script, bindings: [] })
 
-export function attempt(line: CommandLine | string, { node = {}, place: at = {}, attempt: more = {}, inputs = {} }: AttemptOptions = {}): RunAttempt {
+export function attempt(
+  line: CommandLine | string,
+  { node = {}, place: at = {}, attempt: more = {}, inputs = {} }: AttemptOptions = {},
+): RunAttempt {
   const run = typeof line === 'string' ? sh(line) : line
   const where = place(at)
   const number = more.attempt ?? 1
   const run_: RunNode = { ...base('build'), ...node, kind: 'run', run }
   return {
-    kind: 'attempt', id: `${where.node}@${where.visit}.${number}`, place: where, node: run_, attempt: number, max: 100, inputs, params: {}, prior: [], ...more,
+    kind: 'attempt',
+    id: `${where.node}@${where.visit}.${number}`,
+    place: where,
+    node: run_,
+    attempt: number,
+    max: 100,
+    inputs,
+    params: {},
+    prior: [],
+    ...more,
   }
 }
 
-export function callAttempt(name: string, { node = {}, place: at = {}, attempt: more = {}, inputs = {} }: AttemptOptions = {}): RunAttempt {
+export function callAttempt(
+  name: string,
+  { node = {}, place: at = {}, attempt: more = {}, inputs = {} }: AttemptOptions = {},
+): RunAttempt {
   const where = place(at)
   const call: CallNode = { ...base('build'), ...node, kind: 'call', call: { name } }
   return {
-    kind: 'attempt', id: `${where.node}@${where.visit}.1`, place: where, node: call, attempt: 1, max: 1, inputs, params: {}, prior: [], ...more,
+    kind: 'attempt',
+    id: `${where.node}@${where.visit}.1`,
+    place: where,
+    node: call,
+    attempt: 1,
+    max: 1,
+    inputs,
+    params: {},
+    prior: [],
+    ...more,
   }
 }
 
 export const check = (script: string, more: Partial<RunCheck> = {}): RunCheck => ({
-  kind: 'check', id: 'build@1.1#check:0', place: place(), attempt_id: 'build@1.1', run: sh(script), name: 'tests', inputs: {},
-  timeout_ms: 60_000, grace_ms: 2_000, ...more,
+  kind: 'check',
+  id: 'build@1.1#check:0',
+  place: place(),
+  attempt_id: 'build@1.1',
+  run: sh(script),
+  name: 'tests',
+  inputs: {},
+  timeout_ms: 60_000,
+  grace_ms: 2_000,
+  ...more,
 })
 
 export const hook = (script: string, more: Partial<RunHook> = {}): RunHook => ({
-  kind: 'hook', id: 'build@1#on_failure:0', place: place(), hook: 'on_failure', run: sh(script), name: 'page', inputs: {},
-  timeout_ms: 60_000, result: 'failure', ...more,
+  kind: 'hook',
+  id: 'build@1#on_failure:0',
+  place: place(),
+  hook: 'on_failure',
+  run: sh(script),
+  name: 'page',
+  inputs: {},
+  timeout_ms: 60_000,
+  result: 'failure',
+  ...more,
 })
 
 /** Waits until the condition holds; fails after `ms`. */
 export async function until(condition: () => boolean, ms = 5_000): Promise<void> {
   const end = performance.now() + ms
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`waited ${ms} ms in vain for ${condition}`)
+    if (performance.now() > end) throw new Error(`waited ${ms} ms in vain for ${condition.toString()}`)
     await new Promise((resolve) => void setTimeout(resolve, 5))
   }
 }
 
-export const ofType = <T extends Observation['type']>(observed: readonly Observation[], type: T): Extract<Observation, { type: T }>[] =>
+export const ofType = <T extends Observation['type']>(
+  observed: readonly Observation[],
+  type: T,
+): Extract<Observation, { type: T }>[] =>
   observed.filter((observation): observation is Extract<Observation, { type: T }> => observation.type === type)
