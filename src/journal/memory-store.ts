@@ -25,16 +25,14 @@ interface MemoryRun {
   readonly followers: Set<() => void>
 }
 
-/** @param directory where artifacts of its runs go; default a new name in the temporary directory, made when needed. */
-export const createMemoryStore = (directory?: string): Store => new MemoryStore(directory)
-
-class MemoryStore implements Store {
+export class MemoryStore implements Store {
   readonly kind = 'memory'
   readonly directory: string
   readonly #runs = new Map<string, MemoryRun>()
 
-  constructor(directory = join(tmpdir(), `spanwright-${randomUUID()}`)) {
-    this.directory = directory
+  /** `directory`: where artifacts of its runs go; default a new name in the temporary directory, made when needed. */
+  constructor(options: { readonly directory?: string | undefined } = {}) {
+    this.directory = options.directory ?? join(tmpdir(), `spanwright-${randomUUID()}`)
   }
 
   async create(init: RunInit): Promise<StagedRun> {
