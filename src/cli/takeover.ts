@@ -2,7 +2,7 @@
 // missing of its trace. Nobody reads what it prints: what went wrong is found by `spanwright recover`.
 // Argument: the run directory.
 import path from 'node:path'
-import { NdjsonStore } from '../journal/ndjson-store.ts'
+import { createNdjsonStore } from '../journal/ndjson-store.ts'
 import { celExpressions } from '../pipeline/expressions.ts'
 import { takeOver } from '../runner/take-over.ts'
 
@@ -10,7 +10,7 @@ import { takeOver } from '../runner/take-over.ts'
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 
 const runDir = path.resolve(process.argv[2] ?? '')
-const store = new NdjsonStore({ directory: path.dirname(path.dirname(runDir)) })
+const store = createNdjsonStore(path.dirname(path.dirname(runDir)))
 const final = await takeOver({ store, runId: path.basename(runDir), expressions: celExpressions, env: process.env, atOnce: true })
 if (final) {
   // Loaded late: ending processes must not wait for it.

@@ -17,6 +17,7 @@ import { recoverRun, standingOf } from './recover.ts'
 import type { RunnerPorts } from './run-ports.ts'
 import { secretsOf, type RunSecrets } from './run-secrets.ts'
 import type { Sentinel } from './sentinel.ts'
+import { refuseInside } from './requests.ts'
 import { refusalError, sentinelFor, type StartedRun } from './start.ts'
 import { recordInterrupted } from './take-over.ts'
 
@@ -48,9 +49,10 @@ export function resumeRun(options: ResumeOptions, ports: RunnerPorts): Promise<S
 }
 
 /** Starts the next visit of failed nodes in a new execution. Throws like `resumeRun`, and `node.not_found`. */
-export function retryRun(options: RetryOptions, ports: RunnerPorts): Promise<StartedRun> {
+export async function retryRun(options: RetryOptions, ports: RunnerPorts): Promise<StartedRun> {
+  refuseInside(options.runId, 'retry', ports)
   const { node, resetCount, mode, maxParallel, inbound } = options
-  return goOn(options, ports, { type: 'retry', node, reset_count: resetCount, mode, max_parallel: maxParallel, inbound })
+  return await goOn(options, ports, { type: 'retry', node, reset_count: resetCount, mode, max_parallel: maxParallel, inbound })
 }
 
 async function goOn(options: ResumeOptions, ports: RunnerPorts, told: Told): Promise<StartedRun> {

@@ -1,7 +1,7 @@
 // Owns: putting a run to rest whose process is gone: its processes end, attempt.lost and run.interrupted go on record,
 // final.json appears, the lease goes. The same for the sentinel (at once) and for recovery (whenever).
 // Runs no hooks and starts nothing.
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SpanwrightError } from '../core/error.ts'
 import type { Entry } from '../core/events.ts'
@@ -90,7 +90,7 @@ async function endInterrupted(options: TakeOverOptions, pid: number | undefined)
   try {
     // Killed between the directory and the first entry: nothing was started, so there is no run.
     if (!state) {
-      rmSync(store.paths(runId).directory, { recursive: true, force: true })
+      store.remove(runId)
       return undefined
     }
     const ended = await endOrphans(runId, options.atOnce ? [...groups.values()] : [])

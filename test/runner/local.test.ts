@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { call, run } from '../../src/pipeline/builder.ts'
-import { define, eventsOf, memory, onDisk, start } from './run-support.ts'
+import { define } from './compose.ts'
+import { eventsOf, memory, onDisk, start } from './run-support.ts'
 
 describe.each([['memory', memory], ['disk', onDisk]])('a run (%s)', (_, newStore) => {
   it('goes from start to end', async () => {
