@@ -25,6 +25,9 @@ interface MemoryRun {
   readonly followers: Set<() => void>
 }
 
+/** @param directory where artifacts of its runs go; see MemoryStore. */
+export const createMemoryStore = (directory?: string): Store => new MemoryStore({ directory })
+
 export class MemoryStore implements Store {
   readonly kind = 'memory'
   readonly directory: string
