@@ -7,6 +7,7 @@ import type { Source } from './yaml-source.ts'
 
 type Raw = { [key: string]: unknown }
 const MAX_DEPTH = 64
+const MAX_VALUE_DEPTH = 128
 
 /** `max_parallel` → `maxParallel`: how TypeScript spells a key of the file format. */
 export const camelCase = (key: string): string => key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
@@ -22,6 +23,14 @@ export function definitionSource(file: string, definition: PipelineDefinition, p
   const value = converter.pipeline(definition as unknown as Raw, prefix)
   const nowhere = { line: 1, column: 1 }
   return { source: { file, value, locate: () => nowhere, locateText: () => nowhere }, functions }
+}
+
+/** Whether a value contains itself or nests deeper than any pipeline within the limits. */
+export function isTooDeep(value: unknown, around: readonly unknown[] = []): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (around.length > MAX_VALUE_DEPTH || around.includes(value)) return true
+  const inside = [...around, value]
+  return Object.values(value).some((item) => isTooDeep(item, inside))
 }
 
 class Converter {

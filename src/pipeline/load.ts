@@ -9,7 +9,7 @@ import type { Json } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { isPipelineDefinition, type PipelineDefinition } from './builder.ts'
-import { camelCase, definitionSource } from './definition.ts'
+import { camelCase, definitionSource, isTooDeep } from './definition.ts'
 import { didYouMean, inOrder, renderDiagnostic, type Diagnostic } from './diagnostic.ts'
 import { checkExpressions } from './rules-expressions.ts'
 import { checkGraph } from './rules-graph.ts'
@@ -148,6 +148,10 @@ class Loader {
   /** Runs every rule over a file and what it names; the pipeline is made only when there is no error. */
   async check({ source, functions, typescript }: Read, place: Place): Promise<Loaded> {
     const report = new Report(source)
+    if (typescript && isTooDeep(source.value)) {
+      report.error('too-deep', [], 'the definition nests too deep or contains itself', 'make it of plain data')
+      return { diagnostics: report.diagnostics, functions }
+    }
     const outline = outlineOf(source, report)
     if (!outline) return { diagnostics: inOrder(report.diagnostics), functions }
     const shape = checkShape(source, typescript ? camelCase : (key) => key)
