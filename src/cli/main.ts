@@ -34,13 +34,12 @@ async function start(): Promise<number> {
   return runProgram(args)
 }
 
+// What is written has been taken by the system before this; a worker that still delivers must not hold the process.
 start().then(
-  (exitCode) => {
-    process.exitCode = exitCode
-  },
+  (exitCode) => process.exit(exitCode),
   (error) => {
     process.stderr.write(`spanwright: ${error instanceof Error ? error.message : String(error)}\n`)
-    process.exitCode = 5
+    process.exit(5)
   },
 )
 

@@ -5,8 +5,8 @@ import { storePath } from './store-path.ts'
 
 /** The store of `--store`, SPANWRIGHT_STORE or the working directory. Nothing is made. */
 export async function openStore(options: Invocation['options']): Promise<Store> {
-  const { NdjsonStore } = await import('../journal/ndjson-store.ts')
-  return new NdjsonStore({ directory: storePath(options['store']) })
+  const { createNdjsonStore } = await import('../journal/ndjson-store.ts')
+  return createNdjsonStore(storePath(options['store']))
 }
 
 /** The store and the run that the first argument names. Throws `run.not_found`. */

@@ -5,7 +5,7 @@ import type { Result } from '../core/failure.ts'
 import type { Final } from '../journal/final.ts'
 import type { RunIdentity } from '../journal/run-identity.ts'
 import type { Store } from '../journal/store.ts'
-import { isLeaseHeld } from '../runner/lease.ts'
+import { standingOf } from '../runner/recover.ts'
 import { foldEntry } from './live/fold.ts'
 import { newRunView, type RunView } from './live/run-view.ts'
 import { runIsDoomed } from './live/verdict.ts'
@@ -24,7 +24,7 @@ export interface RunFacts {
 export function runFacts(store: Store, runId: string): RunFacts {
   const identity = store.readIdentity(runId)
   const final = store.readFinal(runId)
-  const condition = final ? 'ended' : isLeaseHeld(store.paths(runId).directory) ? 'running' : 'lost'
+  const condition = final ? 'ended' : standingOf(store, runId) === 'lost' ? 'lost' : 'running'
   return { runId, identity, final, condition }
 }
 

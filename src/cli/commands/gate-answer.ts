@@ -1,0 +1,16 @@
+// Owns: `gate answer`: a person's answer to a gate, on record with user, host and terminal.
+import type { CommandFunction } from '../command-table.ts'
+import { composeRecovery } from '../compose.ts'
+import { openRun } from '../open-store.ts'
+
+export const gateAnswer: CommandFunction = async (invocation) => {
+  const { args, options, output } = invocation
+  const { store, runId } = await openRun(invocation)
+  const [, node, choice] = args.map(String)
+  const comment = typeof options['comment'] === 'string' ? { comment: options['comment'] } : {}
+  const { callingUser } = await import('../../runner/actor.ts')
+  const { answerGate } = await import('../../runner/requests.ts')
+  await answerGate(runId, { node: node!, choice: choice!, by: callingUser(), ...comment }, await composeRecovery(store))
+  output.say(`${node}: ${choice} is on record.`)
+  return 0
+}

@@ -1,0 +1,73 @@
+// Owns: putting the parts of a run together for the runner: store, expressions, sentinel, delivery of traces. The one
+// place where the command line decides which implementation stands behind a port.
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { CallFunction } from '../core/call.ts'
+import type { Entry } from '../core/events.ts'
+import type { Store, SyncMode } from '../journal/store.ts'
+import type { RunnerPorts } from '../runner/run-ports.ts'
+
+export interface Composition {
+  readonly store: Store
+  readonly sync?: SyncMode | undefined
+  readonly functions?: ReadonlyMap<string, CallFunction> | undefined
+  readonly observe: (entries: readonly Entry[]) => void
+  readonly warn: (message: string) => void
+}
+
+/** The ports of a run in this process. */
+export async function composeRun(composition: Composition): Promise<RunnerPorts> {
+  const { celExpressions } = await import('../pipeline/expressions.ts')
+  const { env } = process
+  const { store, warn } = composition
+  return {
+    store, warn, env, expressions: celExpressions, sync: composition.sync, functions: composition.functions,
+    takeover: takeoverProgram(), observe: composition.observe, telemetry: await composeTelemetry(env, warn),
+  }
+}
+
+/** What recovery needs. */
+export async function composeRecovery(store: Store): Promise<Pick<RunnerPorts, 'store' | 'expressions' | 'env'>> {
+  const { celExpressions } = await import('../pipeline/expressions.ts')
+  return { store, expressions: celExpressions, env: process.env }
+}
+
+/** The program that takes a run over when this process dies: beside this file, compiled or as source. */
+function takeoverProgram(): readonly string[] {
+  const [compiled, source] = ['./takeover.js', './takeover.ts'].map((name) => fileURLToPath(new URL(name, import.meta.url)))
+  return [process.execPath, existsSync(compiled!) ? compiled! : source!]
+}
+
+/** Loaded only where an endpoint may be configured: without one, nothing of telemetry costs anything. */
+async function composeTelemetry(env: NodeJS.ProcessEnv, warn: (message: string) => void): Promise<RunnerPorts['telemetry']> {
+  if (!mayDeliver(env)) return undefined
+  const { startTelemetry } = await import('../telemetry/telemetry.ts')
+  return ({ directory, read }) => startTelemetry({ runDir: directory, read, env, warn })
+}
+
+const mayDeliver = (env: NodeJS.ProcessEnv): boolean => Object.keys(env).some((name) => /^OTEL_EXPORTER_OTLP_.*ENDPOINT$/.test(name))
+
+export interface TidyOptions {
+  readonly store: Store
+  readonly warn: (message: string) => void
+}
+
+/**
+ * What `run`, `resume` and `recover` do besides: runs whose process died are put to rest, traces that were not delivered
+ * are. Delivery goes on beside the command; the function that is returned waits for it, at most 2 s.
+ */
+export async function tidyStore({ store, warn }: TidyOptions): Promise<() => Promise<void>> {
+  if (store.list().length === 0) return async () => {}
+  const { recoverStore } = await import('../runner/recover.ts')
+  const recovered = await recoverStore(await composeRecovery(store), (runId, error) =>
+    warn(`run ${runId} could not be put to rest: ${error instanceof Error ? error.message : String(error)}`),
+  )
+  for (const { runId } of recovered) warn(`run ${runId} had lost its process and was put to rest: \`spanwright resume ${runId}\` goes on with it`)
+  if (!mayDeliver(process.env)) return async () => {}
+  const { catchUp } = await import('../telemetry/export-run.ts')
+  const delivery = catchUp(store.directory, process.env, { warn }).catch((error: unknown) => warn(`traces of earlier runs were not delivered: ${String(error)}`))
+  const { setTimeout: sleep } = await import('node:timers/promises')
+  return async () => void (await Promise.race([delivery, sleep(DELIVERY_MS, undefined, { ref: false })]))
+}
+
+const DELIVERY_MS = 2_000
