@@ -1,7 +1,7 @@
 // Owns: SpanRecords → OTLP/HTTP, with the OpenTelemetry SDK's exporter; the only file that loads the SDK. One batch at
 // a time, each awaited: no batch processor (it drops silently above its queue and its flush does not wait), no
 // resource detectors but the environment's (the others leak command lines and user names). Reads `process.env`.
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeSync } from 'node:fs'
 import {
   createTraceState,
   diag,
@@ -19,7 +19,7 @@ import {
   resourceFromAttributes,
   type Resource,
 } from '@opentelemetry/resources'
-import { ConsoleSpanExporter, type ReadableSpan, type SpanExporter } from '@opentelemetry/sdk-trace'
+import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace'
 import { DEFAULT_SERVICE_NAME, SCOPE_NAME } from './names.ts'
 import type { SpanRecord } from './span-record.ts'
 
@@ -40,10 +40,25 @@ const REFUSED = new Set([400, 415, 422])
 const TOO_LARGE = 413
 const SAMPLED = 1
 
+/** OTEL_TRACES_EXPORTER=console: one JSON line for each span on stderr (stdout is for results). */
+export function createConsoleSender(): SpanSender {
+  return {
+    async send(spans) {
+      try {
+        writeSync(STDERR, spans.map((span) => `${JSON.stringify(span)}\n`).join(''))
+        return { kind: 'accepted', rejected: 0 }
+      } catch (error) {
+        return { kind: 'unavailable', message: String(error) }
+      }
+    },
+  }
+}
+const STDERR = 2
+
 /** A sender as the OTEL_* variables of this process (or worker) say. `onDiagnostic` gets what the SDK has to say. */
-export function createSpanSender(kind: 'otlp' | 'console', onDiagnostic: (message: string) => void): SpanSender {
+export function createOtlpSender(onDiagnostic: (message: string) => void): SpanSender {
   const partial = listenToSdk(onDiagnostic)
-  const exporter: SpanExporter = kind === 'console' ? new ConsoleSpanExporter() : new OTLPTraceExporter()
+  const exporter: SpanExporter = new OTLPTraceExporter()
   const version = packageVersion()
   const resource = resourceOf(version)
   const scope = { name: SCOPE_NAME, version }

@@ -88,14 +88,11 @@ export function startWorker(
     workerData: task,
     env: exporterEnv(options.env),
     execArgv: [],
-    // Whatever the SDK prints must not reach the terminal of a run; the console exporter's spans go to stderr.
+    // Whatever a library prints must not reach the terminal of a run. Reading these streams would hold the process.
     stdout: true,
     stderr: true,
     resourceLimits: { maxOldGenerationSizeMb: 256 },
   })
-  worker.unref()
-  worker.stdout.on('data', (text: Buffer) => process.stderr.write(text))
-  worker.stderr.resume()
   const ended = Promise.withResolvers<readonly ExportedRun[] | undefined>()
   worker.on('message', (message: FromWorker) => {
     if (message.type === 'warning') options.warn(message.message)
@@ -110,6 +107,8 @@ export function startWorker(
     ended.resolve(undefined)
   })
   worker.on('exit', () => ended.resolve(undefined))
+  // Last: every listener put on a worker makes it hold the process again.
+  worker.unref()
   return {
     tell: (message) => worker.postMessage(message),
     async done(timeoutMs) {

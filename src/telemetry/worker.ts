@@ -9,7 +9,7 @@ import { askedSource, fileSource, type Bound } from './entry-source.ts'
 import { filePosition, memoryPosition } from './position.ts'
 import { releasePosition, takePosition, touchPosition, TOUCH_MS } from './position-lock.ts'
 import { createProjection } from './projection.ts'
-import { createSpanSender, type SpanSender } from './sdk.ts'
+import { createConsoleSender, createOtlpSender, type SpanSender } from './sdk.ts'
 import { telemetrySettings, type TelemetrySettings } from './settings.ts'
 import type { ExportedRun, FromWorker, ToWorker, WorkerTask } from './worker-messages.ts'
 
@@ -24,7 +24,7 @@ async function main(task: WorkerTask): Promise<void> {
   const settings = telemetrySettings(process.env)
   if (!settings) return say({ type: 'done', runs: [] })
   settings.warnings.forEach(warn)
-  const sender = createSpanSender(settings.exporter, warn)
+  const sender = settings.exporter === 'console' ? createConsoleSender() : createOtlpSender(warn)
   const runs =
     task.kind === 'live' ? [await deliverLive(task, settings, sender)] : await exportRuns(task, settings, sender)
   say({ type: 'done', runs })

@@ -1,4 +1,5 @@
 // Spans over real HTTP from a real worker: each once, in order, whatever the collector does.
+import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -17,7 +18,7 @@ async function sinkForTest(port = 0): Promise<Sink> {
 }
 const envOf = (sink: { url: string }, extra: Record<string, string> = {}) => ({
   OTEL_EXPORTER_OTLP_ENDPOINT: sink.url,
-  OTEL_EXPORTER_OTLP_TIMEOUT: '1000',
+  OTEL_EXPORTER_OTLP_TIMEOUT: '5000',
   ...extra,
 })
 const real = (spans: readonly SinkSpan[]): SinkSpan[] =>
@@ -267,4 +268,14 @@ test('a collector that never answers does not hold the end of a run', async () =
   await until(() => sink.bodies.length > 0, 'the batch that hangs')
   expect(await telemetry.finish(300)).toMatchObject({ delivered: 0 })
   expect(readdirSync(runDir).sort()).toEqual(['journal.ndjson', 'telemetry.json'])
+})
+
+test.each(['finish', ''])('a worker neither holds its process nor changes its exit code (%j)', async (how) => {
+  const sink = await sinkForTest()
+  sink.answer = () => 'hang'
+  const { runDir } = makeRun()
+  const fixture = join(import.meta.dirname, 'fixtures/leaves.ts')
+  const child = spawn(process.execPath, [fixture, runDir, sink.url, how], { stdio: ['ignore', 'ignore', 'inherit'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(7)
 })

@@ -164,17 +164,15 @@ describe('fan-out', () => {
 
 describe('an execution that ends before its run', () => {
   const journal = new JournalEntries().created().step('first').node('second')
-  journal
-    .attempt('second', 1)
-    .add({
-      type: 'attempt.progressed',
-      node: 'second',
-      visit: 1,
-      attempt: 1,
-      attempt_id: 'second@1.1',
-      usage: { input: 7, cache_read: 2, cache_write: 1, output: 3 },
-      process: { pid: 77 },
-    })
+  journal.attempt('second', 1).add({
+    type: 'attempt.progressed',
+    node: 'second',
+    visit: 1,
+    attempt: 1,
+    attempt_id: 'second@1.1',
+    usage: { input: 7, cache_read: 2, cache_write: 1, output: 3 },
+    process: { pid: 77 },
+  })
   journal.add({
     type: 'attempt.lost',
     node: 'second',
