@@ -25,17 +25,16 @@ interface MemoryRun {
   readonly followers: Set<() => void>
 }
 
-/** @param directory where artifacts of its runs go; see MemoryStore. */
-export const createMemoryStore = (directory?: string): Store => new MemoryStore({ directory })
+/** @param directory where artifacts of its runs go; default a new name in the temporary directory, made when needed. */
+export const createMemoryStore = (directory?: string): Store => new MemoryStore(directory)
 
-export class MemoryStore implements Store {
+class MemoryStore implements Store {
   readonly kind = 'memory'
   readonly directory: string
   readonly #runs = new Map<string, MemoryRun>()
 
-  /** `directory`: where artifacts of its runs go; default a new name in the temporary directory, made when needed. */
-  constructor(options: { readonly directory?: string | undefined } = {}) {
-    this.directory = options.directory ?? join(tmpdir(), `spanwright-${randomUUID()}`)
+  constructor(directory = join(tmpdir(), `spanwright-${randomUUID()}`)) {
+    this.directory = directory
   }
 
   async create(init: RunInit): Promise<StagedRun> {

@@ -17,7 +17,6 @@ import { damaged, errorCodeOf, unwritable } from './store-error.ts'
 import type { JournalWriter, RunInit, StagedRun, Store, WriterOptions } from './store.ts'
 
 export interface NdjsonStoreOptions {
-  readonly directory: string
   /** How long a writer trusts its last look at the file on disk; default 1,000 ms. */
   readonly checkIntervalMs?: number | undefined
 }
@@ -27,18 +26,18 @@ const STAGED = '.staged-'
 /** A staged run older than this was left by a process that died before its run began. */
 const STAGED_MAX_AGE_MS = 3_600_000
 
-/** The store in `directory`, with defaults. */
-export const createNdjsonStore = (directory: string): Store => new NdjsonStore({ directory })
+/** The store in `directory`. Nothing is made before the first run. */
+export const createNdjsonStore = (directory: string, options: NdjsonStoreOptions = {}): Store =>
+  new NdjsonStore(resolve(directory), options.checkIntervalMs ?? CHECK_INTERVAL_MS)
 
-/** Nothing is made before the first run. */
-export class NdjsonStore implements Store {
+class NdjsonStore implements Store {
   readonly kind = 'ndjson'
   readonly directory: string
   readonly #checkIntervalMs: number
 
-  constructor(options: NdjsonStoreOptions) {
-    this.directory = resolve(options.directory)
-    this.#checkIntervalMs = options.checkIntervalMs ?? CHECK_INTERVAL_MS
+  constructor(directory: string, checkIntervalMs: number) {
+    this.directory = directory
+    this.#checkIntervalMs = checkIntervalMs
   }
 
   async create(init: RunInit): Promise<StagedRun> {
