@@ -91,7 +91,7 @@ export function startWorker(
     // Whatever a library prints must not reach the terminal of a run. Reading these streams would hold the process.
     stdout: true,
     stderr: true,
-    resourceLimits: { maxOldGenerationSizeMb: 256 },
+    resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 8 },
   })
   const ended = Promise.withResolvers<readonly ExportedRun[] | undefined>()
   worker.on('message', (message: FromWorker) => {
