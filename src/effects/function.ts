@@ -22,7 +22,7 @@ import { thrownFailure } from './thrown.ts'
 export type CallAttempt = RunAttempt & { readonly node: CallNode }
 
 /** Reason of the signal of a step that has to end. */
-export class StepEnded extends Error {
+class StepEnded extends Error {
   override readonly name = 'StepEnded'
   readonly code: FailureCode
   constructor(code: FailureCode, message: string) {

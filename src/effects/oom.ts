@@ -60,7 +60,7 @@ export class OomWatch {
 }
 
 /** Kills so far; undefined when it cannot be read. */
-export function countOomKills(source: OomSource | undefined): number | undefined {
+function countOomKills(source: OomSource | undefined): number | undefined {
   if (!source) return undefined
   const match = new RegExp(`^${source.key} (\\d+)$`, 'm').exec(read(source.path) ?? '')
   return match ? Number(match[1]) : undefined

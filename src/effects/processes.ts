@@ -26,7 +26,7 @@ export interface EndOptions {
 }
 
 /** How long a nested sentinel may take to end its own run's processes. */
-export const SENTINEL_TIME_MS = 3_000
+const SENTINEL_TIME_MS = 3_000
 const POLL_MS = 10
 /** After KILL a process is gone in a moment; one in an uninterruptible system call may never be. */
 const KILL_WAIT_MS = 1_000

@@ -179,7 +179,7 @@ function failureOf(
 const isSaid = (value: Json | undefined): boolean =>
   value !== undefined && value !== null && value !== '' && value !== false
 
-export function kindOf(value: Json): string {
+function kindOf(value: Json): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'an array'
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`

@@ -14,11 +14,14 @@ import { createEffects } from '../../src/effects/effects.ts'
 import { createMask, type Mask } from '../../src/journal/masking.ts'
 
 const roots: string[] = []
-afterEach(() => {
+const benches: Effects[] = []
+afterEach(async () => {
+  // A test that fails must not leave behind what it started.
+  await Promise.all(benches.splice(0).map((effects) => effects.sweep()))
   for (const root of roots.splice(0)) rmSync(root, { recursive: true, force: true })
 })
 
-export const programs = fileURLToPath(new URL('../fixtures/programs', import.meta.url))
+const programs = fileURLToPath(new URL('../fixtures/programs', import.meta.url))
 export const program = (name: string): string => join(programs, name)
 
 export interface Workbench {
@@ -69,6 +72,7 @@ export function workbench(overrides: Partial<EffectsContext> = {}): Workbench {
     logger: { info: () => {}, warn: () => {}, error: () => {} },
     ...overrides,
   })
+  benches.push(effects)
   let attempts = 0
   const start = (command: StepCommand): Started => begin(effects, command)
   return {
@@ -131,7 +135,7 @@ const base = (id: string): NodeBase => ({
   expressions: [],
 })
 
-export const place = (more: Partial<Place> = {}): Place => ({
+const place = (more: Partial<Place> = {}): Place => ({
   node: 'build',
   visit: 1,
   env: [],
