@@ -1,5 +1,5 @@
 // Owns: masking of a byte stream that arrives in any pieces, in bounded memory. Bytes are read as Latin-1, so invalid
-// UTF-8 passes through unchanged; literals and patterns are given as the Latin-1 reading of their UTF-8 bytes.
+// UTF-8 passes through unchanged.
 import { type SecretMatcher, type Span, MASKED } from './secret-matcher.ts'
 
 /** A line longer than this is masked in windows; patterns may then miss a match longer than the overlap. */

@@ -8,7 +8,7 @@ import { MASKED, replaceSpans, SecretMatcher } from './secret-matcher.ts'
 import { secretLiterals, type SecretSources } from './secret-values.ts'
 
 export interface MaskSources extends SecretSources {
-  /** Configured patterns. They see one line at a time; in logs they see the bytes of its UTF-8. */
+  /** Configured patterns. They see one line at a time; a line that is no UTF-8 is read as Latin-1. */
   readonly patterns?: readonly (string | RegExp)[] | undefined
 }
 
@@ -113,13 +113,9 @@ export function createMask(sources: MaskSources): Mask {
       maskFields(pipeline as unknown as Json, { text, ids: PIPELINE_IDS, definition: true }) as unknown as Pipeline,
     // A pattern may be anchored or name characters that JSON escapes, so it cannot be tried on an encoded line.
     mayContain: (line) => patterns.length > 0 || matcher.hasLiteral(line),
-    stream: () => new SecretStream((bytes ??= new SecretMatcher(literals.map(asBytes), patterns.map(patternAsBytes)))),
+    stream: () => new SecretStream((bytes ??= new SecretMatcher(literals, patterns, true))),
   }
 }
-
-const asBytes = (text: string): string => Buffer.from(text).toString('latin1')
-const patternAsBytes = (pattern: RegExp): RegExp =>
-  new RegExp(asBytes(pattern.source), pattern.flags.replace(/[uv]/g, ''))
 
 interface FieldRules {
   readonly text: (value: string) => string

@@ -1,6 +1,8 @@
 // Owns: finding secrets in one piece of text. Literals are found everywhere, also overlapping ones; patterns see one
 // line at a time. Must not: know what the text belongs to.
 
+import { isUtf8 } from 'node:buffer'
+
 /** Half-open range of a text. */
 export type Span = readonly [start: number, end: number]
 export const MASKED = '***'
@@ -11,11 +13,15 @@ export class SecretMatcher {
   /** One pass over a text that says whether any literal is in it; undefined when there are none. */
   readonly #quick: RegExp | undefined
 
-  constructor(literals: readonly string[], patterns: readonly RegExp[]) {
-    this.literals = literals
+  readonly #bytes: boolean
+
+  /** With `bytes`, literals and texts are Latin-1 readings of UTF-8 bytes; patterns are as they are written. */
+  constructor(literals: readonly string[], patterns: readonly RegExp[], bytes = false) {
+    this.#bytes = bytes
+    this.literals = bytes ? literals.map((text) => Buffer.from(text).toString('latin1')) : literals
     this.patterns = patterns.map((pattern) => new RegExp(pattern.source, `${pattern.flags.replace(/[gmy]/g, '')}gm`))
     // A literal that contains another one is found with it.
-    const shortest = literals.filter((a) => !literals.some((b) => b !== a && a.includes(b)))
+    const shortest = this.literals.filter((a) => !this.literals.some((b) => b !== a && a.includes(b)))
     this.#quick = shortest.length > 0 ? new RegExp(shortest.map(escaped).join('|')) : undefined
   }
 
@@ -27,7 +33,8 @@ export class SecretMatcher {
   find(text: string): Span[] {
     const found: Span[] = []
     if (this.hasLiteral(text)) for (const literal of this.literals) findAll(text, literal, found)
-    for (const pattern of this.patterns) findLines(text, pattern, found)
+    const find = this.#bytes ? byteMatches : matches
+    for (const pattern of this.patterns) findLines(text, (line) => find(line, pattern), found)
     return found.length < 2 ? found : merge(found)
   }
 }
@@ -53,15 +60,29 @@ function findAll(text: string, literal: string, found: Span[]): void {
 }
 
 /** Line by line, so that a log that arrives in pieces and a whole text give the same. */
-function findLines(text: string, pattern: RegExp, found: Span[]): void {
+function findLines(text: string, find: (line: string) => Iterable<Span>, found: Span[]): void {
   for (let start = 0; start < text.length;) {
     const newline = text.indexOf('\n', start)
     const end = newline < 0 ? text.length : newline
-    const line = start === 0 && end === text.length ? text : text.slice(start, end)
-    for (const match of line.matchAll(pattern)) {
-      if (match[0] !== '') found.push([start + match.index, start + match.index + match[0].length])
-    }
+    for (const [from, to] of find(text.slice(start, end))) found.push([start + from, start + to])
     start = end + 1
+  }
+}
+
+function* matches(line: string, pattern: RegExp): Generator<Span> {
+  for (const match of line.matchAll(pattern)) {
+    if (match[0] !== '') yield [match.index, match.index + match[0].length]
+  }
+}
+
+/** As `matches` for the Latin-1 reading of bytes: a valid line is looked at as the UTF-8 that it is. */
+function* byteMatches(line: string, pattern: RegExp): Generator<Span> {
+  const bytes = /[\u0080-\u00ff]/.test(line) ? Buffer.from(line, 'latin1') : undefined
+  if (!bytes || !isUtf8(bytes)) return yield* matches(line, pattern)
+  const text = bytes.toString('utf8')
+  for (const [start, end] of matches(text, pattern)) {
+    const from = Buffer.byteLength(text.slice(0, start))
+    yield [from, from + Buffer.byteLength(text.slice(start, end))]
   }
 }
 
