@@ -3,7 +3,6 @@
 // Argument: the run directory.
 import path from 'node:path'
 import { createNdjsonStore } from '../journal/ndjson-store.ts'
-import { celExpressions } from '../pipeline/expressions.ts'
 import { takeOver } from '../runner/take-over.ts'
 
 // Whoever ends a process tree politely means the run, not the one who cleans up after it.
@@ -11,7 +10,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 const runDir = path.resolve(process.argv[2] ?? '')
 const store = createNdjsonStore(path.dirname(path.dirname(runDir)))
-const final = await takeOver({ store, runId: path.basename(runDir), expressions: celExpressions, env: process.env, atOnce: true })
+const final = await takeOver({ store, runId: path.basename(runDir), env: process.env, atOnce: true })
 if (final) {
   // Loaded late: ending processes must not wait for it.
   const [{ isConfigured }, { exportRun }] = await Promise.all([import('../telemetry/settings.ts'), import('../telemetry/export-run.ts')])

@@ -29,7 +29,7 @@ export function executionParts(ports: RunnerPorts, prepared: Prepared): Executio
     file: logFile,
     traceId: identity.trace_id,
     mask,
-    spanOf: (attemptId) => state.attempts.get(attemptId)?.spanId,
+    spanOf: (attemptId) => state.attempts.get(attemptId)?.attempt?.spanId,
   })
   const log = { append: writer.append.bind(writer), commit: writer.commit.bind(writer) }
   return {

@@ -14,7 +14,7 @@ import { isEnded, takeOver } from './take-over.ts'
 const SENTINEL_MS = 10_000
 const POLL_MS = 20
 
-export type RecoverPorts = Pick<RunnerPorts, 'store' | 'expressions' | 'env'>
+export type RecoverPorts = Pick<RunnerPorts, 'store' | 'env'>
 
 export interface Recovered {
   readonly runId: string
@@ -52,7 +52,7 @@ export async function recoverRun(runId: string, ports: RecoverPorts): Promise<Fi
   }
   if (standing !== 'lost') return undefined
   try {
-    return await takeOver({ ...ports, runId, atOnce: false })
+    return await takeOver({ store: ports.store, env: ports.env, runId, atOnce: false })
   } catch (error) {
     // Another command was faster: wait for it like for the sentinel.
     if (error instanceof SpanwrightError && error.code === 'run.locked') return await recoverRun(runId, ports)

@@ -12,6 +12,7 @@ import type { Pipeline } from '../core/pipeline.ts'
 import { newRun } from '../core/state.ts'
 import { toTimestamp } from '../core/time.ts'
 import type { RunIdentity } from '../journal/run-identity.ts'
+import type { Store } from '../journal/store.ts'
 import type { Told } from './advance.ts'
 import { beginExecution, isExecution, type Execution, type RunEnd } from './execution.ts'
 import { executionParts } from './execution-parts.ts'
@@ -59,6 +60,8 @@ export async function startRun(options: StartOptions, ports: RunnerPorts): Promi
   const runId = ulid()
   if (options.key === undefined) return await startNew(runId, options, ports)
   const { store } = ports
+  // Nobody else can see a store in memory; its runs are told apart by the process itself.
+  if (store.kind === 'memory') return await startOnceInMemory(options.key, store, () => startNew(runId, options, ports))
   const key = await takeRunKey({ storeDirectory: store.directory, key: options.key, runId, exists: (id) => existsSync(store.paths(id).directory) })
   if (!key.owned) return { runId: key.runId, execution: undefined, end: followRun(key.runId, ports) }
   try {
@@ -67,6 +70,19 @@ export async function startRun(options: StartOptions, ports: RunnerPorts): Promi
     key.giveBack()
     throw error
   }
+}
+
+const memoryKeys = new WeakMap<Store, Map<string, Promise<StartedRun>>>()
+
+async function startOnceInMemory(key: string, store: Store, startIt: () => Promise<StartedRun>): Promise<StartedRun> {
+  const keys = memoryKeys.get(store) ?? new Map<string, Promise<StartedRun>>()
+  memoryKeys.set(store, keys)
+  const first = keys.get(key)
+  if (first) return { ...(await first), execution: undefined }
+  const starting = startIt()
+  keys.set(key, starting)
+  starting.catch(() => keys.delete(key))
+  return await starting
 }
 
 async function startNew(runId: string, options: StartOptions, ports: RunnerPorts): Promise<StartedRun> {

@@ -22,10 +22,16 @@ import { secretsOf } from './run-secrets.ts'
 const DYING_MS = 2_000
 const POLL_MS = 20
 
+/** Interrupting decides nothing that an expression could say; the evaluator would cost the sentinel half its time. */
+const EVALUATES_NOTHING: Expressions = {
+  evaluate(expression) {
+    throw new Error(`a takeover was about to evaluate ${expression}`)
+  },
+}
+
 export interface TakeOverOptions {
   readonly store: Store
   readonly runId: string
-  readonly expressions: Expressions
   readonly env: NodeJS.ProcessEnv
   /** The sentinel's, a moment after the death: recorded process groups may still be believed. */
   readonly atOnce: boolean
@@ -79,7 +85,7 @@ async function endInterrupted(options: TakeOverOptions, pid: number | undefined)
   let writer: JournalWriter
   try {
     writer = await store.open(runId, { mask: secretsOf(pipeline, {}, env).mask })
-    foldRun(store.read(runId), { pipeline, expressions: options.expressions }, (entry, at) => {
+    foldRun(store.read(runId), { pipeline, expressions: EVALUATES_NOTHING }, (entry, at) => {
       state = at
       noteGroup(groups, entry)
     })

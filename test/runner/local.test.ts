@@ -1,19 +1,108 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { call, run } from '../../src/pipeline/builder.ts'
-import { define } from './compose.ts'
-import { eventsOf, memory, onDisk, start } from './run-support.ts'
+import { fromTimestamp } from '../../src/core/time.ts'
+import type { Final } from '../../src/journal/final.ts'
+import type { Store } from '../../src/journal/store.ts'
+import { call, fanout, run } from '../../src/pipeline/builder.ts'
+import { resumeRun, retryRun } from '../../src/runner/resume.ts'
+import type { StartedRun } from '../../src/runner/start.ts'
+import { childEnvironment } from '../support/cli.ts'
+import { define, portsFor } from './compose.ts'
+import { runnerContract, type ContractRun, type RunnerUnderTest } from './contract.ts'
+import { entriesOf, eventsOf, memory, onDisk, start } from './run-support.ts'
 
-describe.each([['memory', memory], ['disk', onDisk]])('a run (%s)', (_, newStore) => {
-  it('goes from start to end', async () => {
-    const store = newStore()
-    const definition = define([
-      run('a', { run: 'echo hello; echo "x=1" >> "$SPANWRIGHT_OUTPUTS"' }),
-      call('b', (ctx) => ({ sum: 2, node: ctx.attempt.node })),
-    ])
-    const { runId, end } = await start(definition, store)
+/** The local runner; a kill is a process that says nothing any more: here, a journal that takes nothing any more. */
+function localRunner(store: Store): RunnerUnderTest {
+  const functions = new Map()
+  const wrap = (started: StartedRun): ContractRun => ({
+    runId: started.runId,
+    send: (told) => started.execution!.send(told),
+    end: started.end.then(({ final }): Final => final),
+    entries: () => entriesOf(store, started.runId),
+  })
+  const ports = () => portsFor(store, { env: childEnvironment(), functions })
+  return {
+    start: async (definition, { cwd }) => wrap(await start(definition, store, { cwd })),
+    resume: async (runId) => wrap(await resumeRun({ runId }, ports())),
+    retry: async (runId, { node, resetCount }) => wrap(await retryRun({ runId, node, resetCount: resetCount ?? false, mode: 'clean' }, ports())),
+    kill: async (run) => {
+      // The worker of a run in this process cannot be killed alone; its end is told as the sentinel would tell it.
+      await run.send({ type: 'interrupt', message: 'the process is gone' })
+      await run.end
+    },
+  }
+}
+
+runnerContract('the local runner on disk', () => localRunner(onDisk()))
+runnerContract('the local runner in memory', () => localRunner(memory()))
+
+describe('the local runner', () => {
+  it('several runs in one process do not know of each other', async () => {
+    const store = onDisk()
+    const ends = await Promise.all(
+      Array.from({ length: 5 }, async (_, i) => {
+        const started = await start(define([call('a', async () => ({ i })), run('b', { run: `exit ${i % 2}` })]), store)
+        return (await started.end).final.result
+      }),
+    )
+    expect(ends).toEqual(['success', 'failure', 'success', 'failure', 'success'])
+    expect(store.list()).toHaveLength(5)
+  })
+
+  it('leaves no lease behind, and a directory as the contract says', async () => {
+    const store = onDisk()
+    const { runId, end } = await start(define([run('a', { run: 'echo hi' })]), store)
     const { final } = await end
-    expect(final).toMatchObject({ result: 'success', run_id: runId })
-    expect(store.readFinal(runId)).toEqual(final)
-    expect(eventsOf(store, runId, 'node.finished').map(({ node, result }) => [node, result])).toEqual([['a', 'success'], ['b', 'success']])
+    const paths = store.paths(runId)
+    expect(existsSync(paths.lease)).toBe(false)
+    expect([paths.identity, paths.pipeline, paths.journal, paths.final, paths.control].every((file) => existsSync(file))).toBe(true)
+    expect(store.readFinal(runId)).toEqual(JSON.parse(JSON.stringify(final)))
+    expect(existsSync(paths.log)).toBe(false)
+  })
+
+  it('what a function logs is in log.ndjson, with trace and span id', async () => {
+    const store = onDisk()
+    const { runId, end } = await start(define([call('a', (ctx) => ctx.logger.info('working', { step: 1 }))]), store)
+    await end
+    const [attempt] = eventsOf(store, runId, 'attempt.started')
+    const [line] = readFileSync(store.paths(runId).log, 'utf8').trim().split('\n')
+    expect(JSON.parse(line!)).toMatchObject({ msg: 'working', step: 1, trace_id: store.readIdentity(runId).trace_id, span_id: attempt!.span_id })
+  })
+
+  it('records nothing of an attempt after its end', async () => {
+    const store = memory()
+    let late: (() => void) | undefined
+    const { runId, end } = await start(
+      define([
+        call('a', (ctx) => { late = () => ctx.progress('late') }),
+        call('b', () => { late?.() }),
+      ]),
+      store,
+    )
+    await end
+    const entries = entriesOf(store, runId)
+    const finished = entries.findIndex(({ event }) => event.type === 'attempt.finished' && event.attempt_id === 'a@1.1')
+    expect(entries.slice(finished).some(({ event }) => 'attempt_id' in event && event.attempt_id === 'a@1.1' && event.type !== 'attempt.finished')).toBe(false)
+  })
+
+  it('groups what one turn decides: the outcome of one step and the start of the next are one commit', async () => {
+    const store = memory()
+    let commits = 0
+    const definition = define(Array.from({ length: 20 }, (_, i) => call(`n${i}`, () => undefined)))
+    const { end } = await start(definition, store, { interpose: (log) => ({ ...log, commit: () => { commits++; return log.commit() } }) })
+    await end
+    // One for the start, one per step, one for the sweep.
+    expect(commits).toBeLessThanOrEqual(23)
+  })
+
+  it('times never go back and lie within the run', async () => {
+    const store = memory()
+    const before = Date.now() - 2
+    const { runId, end } = await start(define([fanout('f', { count: 50, nodes: [call('x', () => undefined)] })]), store)
+    await end
+    const times = entriesOf(store, runId).map(({ at }) => fromTimestamp(at))
+    expect(times.every((time, i) => i === 0 || time >= times[i - 1]!)).toBe(true)
+    expect(times[0]).toBeGreaterThan(before)
+    expect(times.at(-1)).toBeLessThan(Date.now() + 2)
   })
 })
