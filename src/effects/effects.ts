@@ -10,7 +10,7 @@ import { markerOf } from './marker.ts'
 import { findOomSource, OomWatch } from './oom.ts'
 import { hasProc } from './proc.ts'
 import { endedObservation, endGroup, endMarked } from './processes.ts'
-import { reason } from './reason.ts'
+import { reason, stopReason } from './reason.ts'
 import { createStepFiles } from './run-files.ts'
 import { WorkingDirectories } from './status-files.ts'
 import { startCheck, startHook } from './verification.ts'
@@ -49,8 +49,8 @@ export function createEffects(context: EffectsContext): Effects {
 
 function startStep(ground: Ground, directories: WorkingDirectories, command: StepCommand, report: Report): Running {
   if (command.stop) {
-    const { code, message } = command.stop
-    queueMicrotask(() => report.outcome({ failure: reason(code, message, 'scheduler'), duration_ms: 0 }))
+    const failure = stopReason(command.stop)
+    queueMicrotask(() => report.outcome({ failure, duration_ms: 0 }))
     return { stop: () => {} }
   }
   switch (command.kind) {

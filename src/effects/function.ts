@@ -13,7 +13,7 @@ import { checkOutputs } from './declared-outputs.ts'
 import { declaredEnvironment } from './environment.ts'
 import { toJson } from './json-value.ts'
 import { maskedOutcome } from './masked-outcome.ts'
-import { reason } from './reason.ts'
+import { reason, stopReason } from './reason.ts'
 import type { Reported } from './reported-outcome.ts'
 import { retryContext } from './retry-context.ts'
 import { loadSpanContext, withSpan } from './span-context.ts'
@@ -64,7 +64,7 @@ export class CallRun implements Running {
   }
 
   stop(stop: Stop): void {
-    this.#end(reason(stop.code, stop.message, stop.code === 'canceled' ? 'user' : 'scheduler'), stop.now)
+    this.#end(stopReason(stop), stop.now)
   }
 
   /** Arms the timeout and the stall timeout. */

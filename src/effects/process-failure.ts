@@ -6,7 +6,7 @@ import type { FailureReport, FailureSource } from '../core/failure.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Executable } from './command-line.ts'
 import type { Ending } from './process.ts'
-import { lastBytes, reason, tellingLine } from './reason.ts'
+import { lastBytes, reason, stopReason, tellingLine } from './reason.ts'
 
 export interface Ran {
   readonly executable: Executable
@@ -55,12 +55,7 @@ function haltFailure(ran: Ran): FailureReport | undefined {
   const alive = unkillable ? '; it did not even react to KILL and may still be there' : ''
   switch (halt.cause) {
     case 'stop':
-      return reason(
-        halt.stop.code,
-        halt.stop.message + alive,
-        halt.stop.code === 'canceled' ? 'user' : 'scheduler',
-        facts(ran),
-      )
+      return stopReason(halt.stop, facts(ran), alive)
     case 'timeout':
       return reason(
         'timed_out',

@@ -1,4 +1,5 @@
 // Owns: how effects write failure reasons: one bounded sentence, bounded details. What a code leads to is the core's.
+import type { Stop } from '../core/commands.ts'
 import type { FailureCode, FailureReport, FailureSource } from '../core/failure.ts'
 import type { JsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
@@ -18,6 +19,15 @@ export function reason(
     ...(known.length > 0 ? { details: Object.fromEntries(known) } : {}),
   }
 }
+
+/** The reason of a step that the host told to end. */
+export const stopReason = (stop: Stop, details: Parameters<typeof reason>[3] = {}, after = ''): FailureReport =>
+  reason(
+    stop.code,
+    stop.message + after,
+    stop.code === 'canceled' || stop.code === 'forced' ? 'user' : 'scheduler',
+    details,
+  )
 
 const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g
 
