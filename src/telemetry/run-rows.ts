@@ -1,5 +1,4 @@
 // Owns: what events of the run, its nodes and its branches mean for spans.
-import type { EventOf } from '../core/events.ts'
 import { ATTEMPT_KINDS, type NodeKind } from '../core/pipeline.ts'
 import { LIMITS } from '../core/limits.ts'
 import { visitId } from '../core/ids.ts'
@@ -104,23 +103,27 @@ export const nodeFinished: Row<'node.finished'> = (spans, event, atUs) => {
   if (hasAttempts(event.kind) || event.retry_count > 0) attributes[ATTR.retryCount] = event.retry_count
   if (event.children) Object.assign(attributes, childrenAttributes(event.children))
   if (event.children || hasAttempts(event.kind)) Object.assign(attributes, rollupAttributes(event.rollup))
-  if (event.route) addRoute(spans, event, event.route, atUs)
-  spans.close(event.span_id, { atUs, result: event.result, failure: event.failure, attributes })
+  const ending = { atUs, result: event.result, failure: event.failure, attributes }
+  // Whether the route is really taken is the next that is on record.
+  if (event.route) spans.settle(event.span_id, ending)
+  else spans.close(event.span_id, ending)
 }
 
-function addRoute(
-  spans: RunSpans,
-  event: EventOf<'node.finished'>,
-  route: { index: number; to: string },
-  atUs: number,
-): void {
-  spans.addEvent(spans.ofVisit(event.node, event.visit), SPAN_EVENT.routeTaken, atUs, {
+export const routeTaken: Row<'route.taken'> = (spans, event, atUs) => {
+  const node = spans.ofVisit(event.node, event.visit)
+  spans.addEvent(node, SPAN_EVENT.routeTaken, node?.settled?.atUs ?? atUs, {
     [ATTR.nodePath]: event.node,
     [ATTR.nodeVisit]: event.visit,
-    [ATTR.routeTo]: route.to,
-    [ATTR.routeIndex]: route.index,
+    [ATTR.routeTo]: event.to,
+    [ATTR.routeIndex]: event.index,
     ...(event.label === undefined ? {} : { [ATTR.routeLabel]: bounded(event.label) }),
   })
+  spans.release(node)
+}
+
+/** The target was running already. */
+export const routeIgnored: Row<'route.ignored'> = (spans, event) => {
+  spans.release(spans.ofVisit(event.node, event.visit))
 }
 
 const hasAttempts = (kind: string): boolean => ATTEMPT_KINDS.includes(kind as NodeKind)

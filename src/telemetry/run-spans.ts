@@ -52,6 +52,8 @@ export interface OpenSpan {
   readonly tally: Tally | undefined
   /** Attempts: what progress told so far, for the case that no end tells it. */
   facts: { usage?: Usage | undefined; cost?: Cost | undefined; process?: ProcessFacts | undefined }
+  /** How it ended, while one more event about it is awaited. */
+  settled: Ending | undefined
   /** Agents: closed together with their attempt. */
   agentSpanId: string | undefined
 }
@@ -153,6 +155,7 @@ export class RunSpans {
       lastChildEndUs: 0,
       tally: subject === 'run' || subject === 'node' || subject === 'branch' ? emptyTally() : undefined,
       facts: {},
+      settled: undefined,
       agentSpanId: undefined,
     }
     this.spans.set(opening.spanId, span)
@@ -186,6 +189,16 @@ export class RunSpans {
     }
   }
 
+  /** The span has ended, but `release` (or the end of the execution) sends it: one more event belongs on it. */
+  settle(spanId: string, ending: Ending): void {
+    const span = this.spans.get(spanId)
+    if (span) span.settled = ending
+  }
+
+  release(span: OpenSpan | undefined): void {
+    if (span?.settled) this.close(span.opening.spanId, span.settled)
+  }
+
   close(spanId: string, ending: Ending): void {
     const span = this.spans.get(spanId)
     if (!span) return
@@ -212,7 +225,8 @@ export class RunSpans {
   /** The same for everything but the span `keep`. */
   closeBelow(keep: string | undefined, ending: Ending): void {
     for (const span of [...this.spans.values()].reverse()) {
-      if (span.opening.spanId !== keep) this.close(span.opening.spanId, { ...ending, attributes: this.knownOf(span) })
+      if (span.opening.spanId !== keep)
+        this.close(span.opening.spanId, span.settled ?? { ...ending, attributes: this.knownOf(span) })
     }
     this.markerQueue = []
   }

@@ -88,9 +88,8 @@ export const SPAN_ROWS = {
   'gate.opened': gateOpened,
   'gate.answered': gateAnswered,
   'gate.expired': gateExpired,
-  // On record after the end of its node: `node.finished` says the route, so that the event is on the node's span.
-  'route.taken': null,
-  'route.ignored': null,
+  'route.taken': runs.routeTaken,
+  'route.ignored': runs.routeIgnored,
   'timer.fired': null,
   'signature.counted': null,
   'breaker.opened': breakerOpened,

@@ -1,6 +1,5 @@
 // What a trace says of a run: one execution, one set of spans.
 import { describe, expect, test } from 'vitest'
-import { hash64 } from '../../src/core/hash.ts'
 import { ATTR, SPAN_EVENT } from '../../src/telemetry/names.ts'
 import { createProjection } from '../../src/telemetry/projection.ts'
 import type { SpanRecord } from '../../src/telemetry/span-record.ts'
@@ -462,28 +461,22 @@ test('a child never ends after its parent', () => {
   expect(one(spans, 'RUN release').endUs).toBeGreaterThanOrEqual(one(spans, 'a').endUs)
 })
 
-describe('markers', () => {
-  test('the run has one at once, an attempt after a second, each once, with derived ids', () => {
-    const projection = createProjection({ markers: true })
-    const journal = new JournalEntries().created().step('quick').node('slow').attempt('slow', 1)
-    for (const entry of journal.entries) projection.apply(entry)
-    const nowUs = journal.nowMs * 1_000
-    const [run, ...none] = projection.markersDue(nowUs)
-    expect(none).toEqual([])
-    expect(run).toMatchObject({
-      name: 'RUN release started',
-      spanId: hash64(`${journal.runSpan} started`),
-      parentSpanId: journal.runSpan,
-      attributes: { 'spanwright.marker': 'started', 'cicd.pipeline.run.id': RUN_ID },
-    })
-    expect(run!.endUs - run!.startUs).toBe(1_000)
-    expect(projection.markersDue(nowUs + 999_000)).toEqual([])
-    expect(projection.markersDue(nowUs + 1_000_000).map((span) => span.name)).toEqual(['slow attempt started'])
-    expect(projection.markersDue(nowUs + 9_000_000)).toEqual([])
-  })
-  test('a reader that did not ask for them keeps nothing for them', () => {
-    const projection = createProjection()
-    for (const entry of new JournalEntries().created().node('a').attempt('a', 1).entries) projection.apply(entry)
-    expect(projection.markersDue(Number.MAX_SAFE_INTEGER)).toEqual([])
-  })
+test('a route that is not taken is no event; a node that waits for its route ends as it did', () => {
+  const routed = () =>
+    new JournalEntries()
+      .created()
+      .node('review')
+      .nodeFinished('review', 'success', {}, { route: { index: 0, to: 'fix' } })
+  const ignored = spansOf(
+    routed().add({ type: 'route.ignored', node: 'review', visit: 1, to: 'fix', reason: 'fix is running already' }),
+  )
+  expect(eventNames(one(ignored, 'review'))).toEqual([])
+  const taken = routed()
+  const endedUs = taken.nowMs * 1_000
+  const span = one(
+    spansOf(taken.wait(5).add({ type: 'route.taken', node: 'review', visit: 1, to: 'fix', index: 0 })),
+    'review',
+  )
+  expect([span.endUs, span.events.map((event) => event.atUs)]).toEqual([endedUs, [endedUs]])
+  expect(one(spansOf(routed().interrupted()), 'review')).toMatchObject({ status: { code: 'UNSET' }, endUs: endedUs })
 })
