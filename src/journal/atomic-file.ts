@@ -1,8 +1,9 @@
 // Owns: files that appear whole or not at all, and directories that survive a power cut.
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, basename } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { errorCodeOf } from './store-error.ts'
 
-export const DIRECTORY_MODE = 0o700
+const DIRECTORY_MODE = 0o700
 export const FILE_MODE = 0o600
 let counter = 0
 
@@ -25,8 +26,16 @@ export function writeFileAtomic(path: string, content: string | Uint8Array, dura
   if (durable) syncDirectory(dirname(path))
 }
 
+/** Makes a directory and those above it. Does nothing if it is there. */
 export function makeDirectory(path: string): void {
-  mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE })
+  try {
+    mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE })
+  } catch (error) {
+    // For a directory above that cannot be made Node says ENOENT; made alone it says why (EROFS, EACCES).
+    if (errorCodeOf(error) !== 'ENOENT' || dirname(path) === path) throw error
+    makeDirectory(dirname(path))
+    mkdirSync(path, { mode: DIRECTORY_MODE })
+  }
 }
 
 /** Makes names created or removed in `path` survive a power cut. */

@@ -31,8 +31,9 @@ export class LogWriter {
   readonly #stream: MaskStream
   #fd: number | undefined
   #written = 0
-  #state: 'writing' | 'capped' | 'failed' | 'closed' = 'writing'
+  #state: 'writing' | 'full' | 'closed' = 'writing'
   #received = 0
+  #capped = false
 
   constructor(options: LogWriterOptions) {
     this.#options = options
@@ -47,7 +48,7 @@ export class LogWriter {
   }
 
   get capped(): boolean {
-    return this.#state === 'capped'
+    return this.#capped
   }
 
   /** Takes bytes as they come. Never throws: a disk that is full is reported to `onFailed`. */
@@ -85,12 +86,13 @@ export class LogWriter {
           Buffer.from(`\n[spanwright: this log is capped at ${this.#limit} bytes; what follows was not kept]\n`),
         )
     } catch (error) {
-      this.#state = 'failed'
+      this.#state = 'full'
       this.#options.onFailed?.(unwritable(`cannot write ${path}`, error))
       return
     }
     if (!capped) return
-    this.#state = 'capped'
+    this.#state = 'full'
+    this.#capped = true
     this.#options.onCapped?.(this.#limit)
   }
 
