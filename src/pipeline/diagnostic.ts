@@ -33,14 +33,20 @@ export function inOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
 
 const byFile = (a: Diagnostic, b: Diagnostic): number => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0)
 
+/** Thousands of problems among thousands of names must not take minutes. */
+const MAX_CANDIDATES = 500
+
 /** The candidate most like `word` (Levenshtein, fewer than half of its letters wrong), for "did you mean". */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined
   let bestDistance = Math.max(1, Math.floor(word.length * 0.45)) + 1
+  let examined = 0
   for (const candidate of candidates) {
+    if (++examined > MAX_CANDIDATES) break
     if (Math.abs(candidate.length - word.length) >= bestDistance) continue
-    const distance = distanceOf(word.toLowerCase(), candidate.toLowerCase())
+    const distance = distanceOf(word.toLowerCase(), candidate.toLowerCase(), bestDistance)
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
+    if (bestDistance <= 1) break
   }
   return best
 }
@@ -51,8 +57,8 @@ export function didYouMean(word: string, candidates: Iterable<string>): string {
   return found === undefined ? '' : `, did you mean \`${found}\`?`
 }
 
-/** Restricted Damerau-Levenshtein: neighbours swapped count once. */
-function distanceOf(a: string, b: string): number {
+/** Restricted Damerau-Levenshtein: neighbours swapped count once. Gives up at `limit`. */
+function distanceOf(a: string, b: string, limit: number): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, i) => i)
   for (let i = 1; i <= a.length; i++) {
@@ -63,6 +69,7 @@ function distanceOf(a: string, b: string): number {
       if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) value = Math.min(value, beforeLast[j - 2]! + 1)
       row.push(value)
     }
+    if (Math.min(...row) >= limit) return limit
     beforeLast = last
     last = row
   }

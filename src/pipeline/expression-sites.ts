@@ -47,6 +47,13 @@ export function sitesOf(outline: Outline): { expressions: ExpressionSite[]; shel
   return collector
 }
 
+/** The expressions of a text that belongs to a node and stands in a file of its own. */
+export function sitesOfText(text: string, node: OutlineNode): { expressions: ExpressionSite[]; unclosed: boolean } {
+  const collector = new SiteCollector()
+  collector.text(text, node)
+  return { expressions: collector.expressions, unclosed: collector.unclosed.length > 0 }
+}
+
 /** `e` of `${{ e }}` where a condition was written that way. */
 export function conditionOf(text: string): string {
   const whole = /^\s*\$\{\{([\s\S]*?)\}\}\s*$/.exec(text)
@@ -63,6 +70,10 @@ class SiteCollector {
     this.#templates(asRaw(raw['defaults'])['env'], ['defaults', 'env'], { scope })
     this.#templates(raw['outputs'], ['outputs'], { scope, outcome: true })
     this.#hooks(raw, [], { scope, outcome: true }, 'sh')
+  }
+
+  text(text: string, node: OutlineNode): void {
+    this.#strings(text, [], { scope: node.scope, node })
   }
 
   node(node: OutlineNode): void {

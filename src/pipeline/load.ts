@@ -11,7 +11,7 @@ import type { Pipeline } from '../core/pipeline.ts'
 import { isPipelineDefinition, type PipelineDefinition } from './builder.ts'
 import { camelCase, definitionSource, isTooDeep } from './definition.ts'
 import { didYouMean, inOrder, renderDiagnostic, type Diagnostic } from './diagnostic.ts'
-import { checkExpressions } from './rules-expressions.ts'
+import { checkExpressions, checkPrompt } from './rules-expressions.ts'
 import { checkGraph } from './rules-graph.ts'
 import { checkNodes } from './rules-node.ts'
 import { hashPipeline } from './hash.ts'
@@ -158,7 +158,7 @@ class Loader {
     checkGraph(outline, report)
     checkNodes(outline, report, typescript)
     checkExpressions(outline, report)
-    const embedding = new Embedding(this, report, place)
+    const embedding = new Embedding(this, { outline, report, place })
     for (const node of nodesOf(outline)) await embedding.add(node)
     const diagnostics = inOrder([...shape.diagnostics, ...report.diagnostics, ...embedding.diagnostics])
     for (const [name, call] of embedding.functions) functions.set(name, call)
@@ -179,10 +179,12 @@ class Embedding {
   readonly functions = new Map<string, CallFunction>()
   readonly diagnostics: Diagnostic[] = []
   readonly #loader: Loader
+  readonly #outline: Outline
   readonly #report: Report
   readonly #place: Place
-  constructor(loader: Loader, report: Report, place: Place) {
+  constructor(loader: Loader, { outline, report, place }: { outline: Outline; report: Report; place: Place }) {
     this.#loader = loader
+    this.#outline = outline
     this.#report = report
     this.#place = place
   }
@@ -206,7 +208,9 @@ class Embedding {
     if ((await stat(absolute)).size > LIMITS.pipelineBytes) {
       return this.#report.error('file-size', at, `prompt file \`${file}\` is larger than ${LIMITS.pipelineBytes} bytes`)
     }
-    this.prompts.set(pathKey(node.path), await readFile(absolute, 'utf8'))
+    const text = await readFile(absolute, 'utf8')
+    this.prompts.set(pathKey(node.path), text)
+    this.diagnostics.push(...checkPrompt(this.#outline, node, path.join(path.dirname(this.#place.file), file), text))
   }
 
   async #addChild(node: OutlineNode, file: string): Promise<void> {

@@ -43,6 +43,8 @@ export interface OutlineScope {
 export interface Outline {
   readonly root: OutlineScope
   readonly raw: Raw
+  /** The scopes that have a node of that id. */
+  readonly scopesById: ReadonlyMap<string, readonly OutlineScope[]>
 }
 
 /** Collects problems: `at` a path of the file, under a rule id. */
@@ -80,11 +82,12 @@ export function outlineOf(source: Source, report: Report): Outline | undefined {
   const raw = asRaw(source.value)
   const reader = new OutlineReader(report)
   const root = reader.scope(raw['nodes'], ['nodes'], undefined)
-  return reader.broken ? undefined : { root, raw }
+  return reader.broken ? undefined : { root, raw, scopesById: reader.scopesById }
 }
 
 class OutlineReader {
   broken = false
+  readonly scopesById = new Map<string, OutlineScope[]>()
   #count = 0
   readonly #report: Report
   constructor(report: Report) {
@@ -106,10 +109,17 @@ class OutlineReader {
       if (!isJsonObject(item)) continue
       const node = this.#node(item, { path: [...path, index], scope, above, depth })
       nodes.push(node)
-      if (!byId.has(node.id)) byId.set(node.id, node)
+      if (!byId.has(node.id)) this.#index(node, byId)
       if (!node.routed) above = node.id
     }
     return scope
+  }
+
+  #index(node: OutlineNode, byId: Map<string, OutlineNode>): void {
+    byId.set(node.id, node)
+    const scopes = this.scopesById.get(node.id)
+    if (scopes) scopes.push(node.scope)
+    else this.scopesById.set(node.id, [node.scope])
   }
 
   #node(raw: Raw, at: { path: Path; scope: OutlineScope; above: string | undefined; depth: number }): OutlineNode {

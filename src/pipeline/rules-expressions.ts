@@ -1,11 +1,11 @@
 // Owns: the rules about expressions: that they compile, that what they name exists, that shells get values as data.
-import { CEL_KEYWORDS } from './cel.ts'
+import { CEL_KEYWORDS, type Reference } from './cel.ts'
 import { didYouMean, type Diagnostic } from './diagnostic.ts'
 import { checkExpression, type ExpressionFacts } from './expressions.ts'
-import { sitesOf, type ExpressionSite } from './expression-sites.ts'
-import { asRaw, scopesOf, type Outline, type OutlineScope, type Report } from './outline.ts'
+import { sitesOf, sitesOfText, type ExpressionSite } from './expression-sites.ts'
+import { asRaw, Report, type Outline, type OutlineNode, type OutlineScope } from './outline.ts'
 import { EXPRESSION_VARIABLES } from './rules-node.ts'
-import type { Reference } from './cel.ts'
+import { textSource } from './yaml-source.ts'
 
 const NODE_FIELDS = ['result', 'label', 'outputs', 'failure', 'visits', 'attempts']
 const RUN_FIELDS = ['id', 'name', 'key', 'labels', 'trace_id', 'execution']
@@ -24,6 +24,16 @@ export function checkExpressions(outline: Outline, report: Report): void {
   }
   const rules = new ExpressionRules(outline, report)
   for (const site of expressions) rules.check(site)
+}
+
+/** Runs the rules over the text of a prompt file; `node` is the agent that names it. */
+export function checkPrompt(outline: Outline, node: OutlineNode, file: string, text: string): Diagnostic[] {
+  const report = new Report(textSource(file, text))
+  const { expressions, unclosed } = sitesOfText(text, node)
+  if (unclosed) report.error('expression', [], '`${{` is not closed', 'close it with }}; for a literal one write ${{ "$" }}{{')
+  const rules = new ExpressionRules(outline, report)
+  for (const site of expressions) rules.check(site)
+  return report.diagnostics
 }
 
 class ExpressionRules {
@@ -48,11 +58,10 @@ class ExpressionRules {
 
   /** `nodes.my-node` is a subtraction in CEL; such ids are written `nodes["my-node"]`. True when that was reported as an error. */
   #checkQuotedIds(site: ExpressionSite, facts: ExpressionFacts): boolean {
-    const visible = idsOutward(site.scope)
     for (const match of site.source.matchAll(/\bnodes\.([A-Za-z_][\w-]*)/g)) {
       const id = match[1]!
-      if (!visible.has(id) || !(id.includes('-') || CEL_KEYWORDS.has(id))) continue
-      const unknown = facts.references.some((ref) => ref.root === 'nodes' && ref.path[0] !== undefined && !visible.has(ref.path[0]))
+      if (!isVisible(site.scope, id) || !(id.includes('-') || CEL_KEYWORDS.has(id))) continue
+      const unknown = facts.references.some((ref) => ref.root === 'nodes' && ref.path[0] !== undefined && !isVisible(site.scope, ref.path[0]))
       const broken = facts.error !== undefined || unknown
       const message = `\`nodes.${id}\` does not name node \`${id}\`: CEL reads ${id.includes('-') ? '`-` as minus' : 'a keyword'}`
       this.#add(site, { rule: 'node-id-quoting', severity: broken ? 'error' : 'warning', message, fix: `write nodes["${id}"]` }, match.index)
@@ -75,7 +84,7 @@ class ExpressionRules {
       this.#error(site, 'expression-unknown', `\`${root}\` is known only after the node's outcome (routes, checks, hooks)`, fix, offset)
     } else if (BRANCH_VARIABLES.includes(root)) {
       this.#error(site, 'expression-unknown', `\`${root}\` is known only inside a fan-out`, undefined, offset)
-    } else if (idsOutward(site.scope).has(root)) {
+    } else if (isVisible(site.scope, root)) {
       this.#error(site, 'expression-unknown', `unknown variable \`${root}\`, did you mean \`nodes.${root}\`?`, undefined, offset)
     } else if (this.#params.includes(root)) {
       this.#error(site, 'expression-unknown', `unknown variable \`${root}\`, did you mean \`params.${root}\`?`, undefined, offset)
@@ -87,10 +96,9 @@ class ExpressionRules {
   #checkNode(site: ExpressionSite, { path, offset }: Reference): void {
     const [id, field] = path
     if (id === undefined) return
-    const visible = idsOutward(site.scope)
-    if (!visible.has(id)) {
+    if (!isVisible(site.scope, id)) {
       const inside = this.#fanoutAround(id)
-      const hint = inside ? ` here; it is inside \`${inside}\`: use nodes["${inside}"].outputs.branches` : didYouMean(id, visible)
+      const hint = inside ? ` here; it is inside \`${inside}\`: use nodes["${inside}"].outputs.branches` : didYouMean(id, visibleIds(site.scope))
       return this.#error(site, 'expression-unknown', `there is no node \`${id}\`${hint}`, undefined, offset)
     }
     if (field !== undefined && !NODE_FIELDS.includes(field)) {
@@ -116,8 +124,7 @@ class ExpressionRules {
   }
 
   #fanoutAround(id: string): string | undefined {
-    for (const scope of scopesOf(this.#outline.root)) if (scope.parent && scope.byId.has(id)) return scope.parent.id
-    return undefined
+    return this.#outline.scopesById.get(id)?.find((scope) => scope.parent)?.parent?.id
   }
 
   #error(site: ExpressionSite, rule: string, message: string, fix?: string, offset = 0): void {
@@ -144,17 +151,14 @@ function variablesOf({ scope, outcome, extra }: ExpressionSite): Set<string> {
   return names
 }
 
-const outward = new WeakMap<OutlineScope, ReadonlySet<string>>()
+/** The node of that id that expressions of a scope can name: its own scope, then outward. */
+function isVisible(scope: OutlineScope, id: string): boolean {
+  for (let at: OutlineScope | undefined = scope; at; at = at.parent?.scope) if (at.byId.has(id)) return true
+  return false
+}
 
-/** Ids of the nodes that expressions of a scope can name: its own and those around it. */
-function idsOutward(scope: OutlineScope): ReadonlySet<string> {
-  const known = outward.get(scope)
-  if (known) return known
-  const around = scope.parent ? idsOutward(scope.parent.scope) : []
-  const ids = new Set([...scope.byId.keys(), ...around])
-  ids.delete('')
-  outward.set(scope, ids)
-  return ids
+function* visibleIds(scope: OutlineScope): Generator<string> {
+  for (let at: OutlineScope | undefined = scope; at; at = at.parent?.scope) yield* at.byId.keys()
 }
 
 const shown = (source: string): string => `\`${source.length > SHOWN_CHARS ? `${source.slice(0, SHOWN_CHARS)}…` : source}\``

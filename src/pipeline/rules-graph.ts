@@ -10,8 +10,8 @@ const ROUTE_ENDS = ['end', 'fail']
 export function checkGraph(outline: Outline, report: Report): void {
   for (const scope of scopesOf(outline.root)) {
     checkIds(scope, report)
-    checkRoutes(scope, report)
-    const broken = checkNeeds(scope, report)
+    checkRoutes(scope, outline, report)
+    const broken = checkNeeds(scope, outline, report)
     const cyclic = checkCycles(scope, report)
     checkReach(scope, report, new Set([...broken, ...cyclic]))
     for (const node of scope.nodes) if (node.kind === 'fanout') checkJoin(node, report)
@@ -32,7 +32,7 @@ function checkIds(scope: OutlineScope, report: Report): void {
   }
 }
 
-function checkRoutes(scope: OutlineScope, report: Report): void {
+function checkRoutes(scope: OutlineScope, outline: Outline, report: Report): void {
   const ids = [...scope.byId.keys(), ...ROUTE_ENDS]
   for (const node of scope.nodes) {
     let always = false
@@ -40,14 +40,14 @@ function checkRoutes(scope: OutlineScope, report: Report): void {
       if (always) report.warning('route-shadowed', path, 'a route before it without `when` is always taken', 'put the route without `when` last')
       if (when === undefined) always = true
       if (scope.byId.has(to) || ROUTE_ENDS.includes(to)) continue
-      const elsewhere = findAround(scope, to) ? '; a route stays within its own list of nodes' : ''
+      const elsewhere = outline.scopesById.has(to) ? '; a route stays within its own list of nodes' : ''
       report.error('route-missing', [...path, 'to'], `the route leads to \`${to}\`, which is no node of this list${didYouMean(to, ids)}${elsewhere}`)
     }
   }
 }
 
 /** Gives the nodes that need something that is not there. */
-function checkNeeds(scope: OutlineScope, report: Report): Set<OutlineNode> {
+function checkNeeds(scope: OutlineScope, outline: Outline, report: Report): Set<OutlineNode> {
   const routedTo = new Set(scope.nodes.flatMap((node) => node.routes.map((route) => route.to)))
   const broken = new Set<OutlineNode>()
   for (const node of scope.nodes) {
@@ -55,7 +55,7 @@ function checkNeeds(scope: OutlineScope, report: Report): Set<OutlineNode> {
       const path = node.raw['needs'] === undefined ? node.path : [...node.path, 'needs', index]
       const needed = scope.byId.get(need)
       if (!needed) {
-        const elsewhere = findAround(scope, need) ? '; only nodes of the same list can be needed' : ''
+        const elsewhere = outline.scopesById.has(need) ? '; only nodes of the same list can be needed' : ''
         report.error('needs-missing', path, `\`${node.id}\` needs \`${need}\`, which is no node of this list${didYouMean(need, scope.byId.keys())}${elsewhere}`)
         broken.add(node)
       } else if (needed.routed && !routedTo.has(need)) {
@@ -66,13 +66,6 @@ function checkNeeds(scope: OutlineScope, report: Report): Set<OutlineNode> {
     }
   }
   return broken
-}
-
-function findAround(scope: OutlineScope, id: string): boolean {
-  let at: OutlineScope = scope
-  while (at.parent) at = at.parent.scope
-  for (const other of scopesOf(at)) if (other !== scope && other.byId.has(id)) return true
-  return false
 }
 
 /** Reports each cycle of needs once, with its path; gives the nodes on cycles. */
@@ -123,7 +116,11 @@ function checkReach(scope: OutlineScope, report: Report, known: ReadonlySet<Outl
     const needs = new Set(node.needs.filter((need) => !(ignoresFailure(node) && alwaysRoutes(scope.byId.get(need)))))
     const fulfilled = node.needs.length - needs.size
     waitingFor.set(node, node.routed ? Number.POSITIVE_INFINITY : needs.size)
-    for (const need of needs) dependents.set(need, [...(dependents.get(need) ?? []), node])
+    for (const need of needs) {
+      const waiting = dependents.get(need)
+      if (waiting) waiting.push(node)
+      else dependents.set(need, [node])
+    }
     if (!node.routed && (needs.size === 0 || fulfilled === node.needs.length)) enter(node)
   }
   for (let node = queue.shift(); node; node = queue.shift()) {

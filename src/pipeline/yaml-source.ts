@@ -20,6 +20,31 @@ export interface Source {
   locateText(path: Path, text: string, nth: number): Position
 }
 
+/** A file that is one text (a prompt). */
+export function textSource(file: string, text: string): Source {
+  const at = (offset: number): Position => {
+    const before = text.slice(0, Math.max(0, offset))
+    return { line: before.split('\n').length, column: before.length - before.lastIndexOf('\n') }
+  }
+  return {
+    file,
+    value: text,
+    locate: () => at(0),
+    locateText: (_, part, nth) => at(nthIndex(text, part, nth)),
+  }
+}
+
+/** Offset of the n-th occurrence (from 0), or of the last one before it; -1 when there is none. */
+function nthIndex(text: string, part: string, nth: number): number {
+  let offset = -1
+  for (let i = 0; i <= nth; i++) {
+    const next = text.indexOf(part, offset + 1)
+    if (next < 0) break
+    offset = next
+  }
+  return offset
+}
+
 /** Depth that no pipeline within the limits can reach: nodes nest 16 deep, a few levels of mappings each. */
 const MAX_VALUE_DEPTH = 128
 /** After a few, syntax errors only follow from those before them. */
@@ -120,9 +145,7 @@ function documentSource({ file, text, value, document, at }: Parsed): Source {
       const range = find(path).node?.range
       if (!range) return at(0)
       const raw = text.slice(range[0], range[1])
-      let offset = -1
-      for (let i = 0; i <= nth; i++) offset = raw.indexOf(part, offset + 1)
-      return at(range[0] + Math.max(0, offset))
+      return at(range[0] + Math.max(0, nthIndex(raw, part, nth)))
     },
   }
 }

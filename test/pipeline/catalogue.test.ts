@@ -83,3 +83,11 @@ test('all problems are reported at once, in file order', async () => {
     'p.yaml:5:10 duplicate-id', 'p.yaml:5:20 wrong-value',
   ])
 })
+
+test('expressions in prompt files are checked where they stand', async () => {
+  const yaml = inline('- {id: a, agent: {use: claude, prompt_file: prompts/a.md}}')
+  expect(await problemsOf(yaml, { 'prompts/a.md': 'Work on ${{ run.id }}\n\nand ${{ params.nope }}, ${{ nodes.b.label }}\n' })).toEqual([
+    'prompts/a.md:3:9 expression-unknown unknown param `nope`; declare it under `params` at the top',
+    'prompts/a.md:3:29 expression-unknown there is no node `b`, did you mean `a`?',
+  ])
+})
