@@ -186,7 +186,7 @@ export const TIDY_RULES: readonly TidyRule[] = [
       const { scripts = {} } = JSON.parse(manifest) as { scripts?: Record<string, string> }
       const documents = files.filter(({ path }) => /\.(md|ya?ml)$|^\.ci\//.test(path) && !path.startsWith('test/'))
       return documents.flatMap(({ path, text }) =>
-        [...text.matchAll(/\bnpm (?:run (?:--silent )?([\w:-]+)|(test)\b)/g)]
+        [...text.matchAll(/\bnpm (?:run (?:--silent )?(\w[\w:-]*)|(test)\b)/g)]
           .map((match) => match[1] ?? match[2]!)
           .filter((script) => !(script in scripts))
           .map((script) => `${path}: npm run ${script} is no script of package.json`),

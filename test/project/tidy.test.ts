@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { PROJECT_ROOT } from '../support/cli.ts'
 import { importsOf, machineTraces, TIDY_RULES, type ProjectFile } from './tidy-rules.ts'
 
-const MADE = /^(node_modules|dist|dist\..*\.tmp|coverage|\.git|\.spanwright|\.cache)$/
+const MADE = /^(node_modules|dist|dist\..*\.tmp|coverage|\.git|\.spanwright|\.cache|\.vitest)$/
 const TEXT = /\.(ts|mjs|js|cjs|json|md|ya?ml|txt|ndjson)$|^\.(?!git$)|^LICENSE$|\/run$/
 
 function filesBelow(folder: string): ProjectFile[] {
