@@ -1,6 +1,6 @@
 // What a killed process, an absent collector or another command left behind is delivered later, once.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { appendFileSync, cpSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Entry } from '../../src/core/events.ts'
@@ -44,7 +44,14 @@ async function kill(child: ChildProcess): Promise<void> {
   await gone
 }
 
-describe.each([0, 1, 3])('SIGKILL after %i whole batches', (batches) => {
+// Many steps fill batches; with few a batch is what had ended when it was sent, and only the record of its end can
+// bring the same one back.
+describe.each([
+  [0, 20],
+  [3, 20],
+  [0, 1],
+  [2, 1],
+])('SIGKILL after %i acknowledged batches, %i steps at a time', (batches, steps) => {
   test('only the batch in flight comes again, byte for byte, and every span arrives', async () => {
     const sink = await sinkForTest()
     const { store, runDir } = makeRun()
@@ -57,11 +64,17 @@ describe.each([0, 1, 3])('SIGKILL after %i whole batches', (batches) => {
       hanging ??= sink.bodies.at(-1)!
       return 'hang'
     }
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'fixtures/live-run.ts'), runDir, sink.url], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
+    const child = spawn(
+      process.execPath,
+      [join(import.meta.dirname, 'fixtures/live-run.ts'), runDir, sink.url, String(steps)],
+      {
+        stdio: ['ignore', 'ignore', 'inherit'],
+      },
+    )
     onTestFinished(() => void child.kill('SIGKILL'))
     await until(() => hanging !== undefined, 'the batch in flight')
+    const written = statSync(join(runDir, 'journal.ndjson')).size
+    await until(() => statSync(join(runDir, 'journal.ndjson')).size > written, 'more that has ended')
     await kill(child)
     sink.answer = undefined
     const entries = interrupt(runDir)
