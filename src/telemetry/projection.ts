@@ -54,7 +54,7 @@ export function createProjection(options: ProjectionOptions = {}): Projection {
 }
 
 /** Epoch microseconds of a journal time. */
-export const toMicros = (at: string): number => Math.round(fromTimestamp(at) * 1_000)
+const toMicros = (at: string): number => Math.round(fromTimestamp(at) * 1_000)
 
 const markerDelayUs = (span: OpenSpan): number => (span.opening.subject === 'run' ? 0 : ATTEMPT_MARKER_US)
 

@@ -59,7 +59,7 @@ export function exporterEnv(env: Env): { [name: string]: string } {
 }
 
 /** A URL as it may be shown. */
-export function withoutSecrets(endpoint: string): string {
+function withoutSecrets(endpoint: string): string {
   const url = URL.parse(endpoint)
   return url ? `${url.protocol}//${url.host}${url.pathname}` : 'the endpoint'
 }
