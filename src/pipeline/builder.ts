@@ -160,7 +160,7 @@ export interface ChildOptions extends NodeOptions {
   readonly file: string
   readonly params?: { readonly [name: string]: Json }
 }
-export type WaitOptions = NodeOptions & ({ readonly for: Duration | Template } | { readonly until: Template })
+export type WaitOptions = NodeOptions & ({ readonly for: Template } | { readonly until: Template })
 
 export interface ParamOption {
   readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'array' | 'object'

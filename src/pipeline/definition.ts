@@ -79,8 +79,8 @@ function renamed(value: object): Raw {
   return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined).map(([key, item]) => [snakeCase(key), item]))
 }
 
-function set(raw: Raw, key: string, change: (value: Raw) => Raw): Raw {
+function set(raw: Raw, key: string, change: (value: Readonly<Raw>) => Raw): Raw {
   const value = raw[key]
-  if (isJsonObject(value)) raw[key] = change(value as Raw)
+  if (isJsonObject(value)) raw[key] = change(value)
   return raw
 }

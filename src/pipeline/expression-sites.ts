@@ -147,16 +147,16 @@ class SiteCollector {
       const source = match[1]!.trim()
       const nth = counts.get(source) ?? 0
       counts.set(source, nth + 1)
-      if (!only || only.has(source)) this.#push(source, path, nth, place, false)
+      if (!only || only.has(source)) this.#push(source, { path, nth, condition: false }, place)
     }
     if (closed < opened) this.unclosed.push(path)
   }
 
   #condition(value: unknown, path: Path, place: Place): void {
-    if (typeof value === 'string') this.#push(conditionOf(value), path, 0, place, true)
+    if (typeof value === 'string') this.#push(conditionOf(value), { path, nth: 0, condition: true }, place)
   }
 
-  #push(source: string, path: Path, nth: number, { scope, node, outcome = false, extra = [] }: Place, condition: boolean): void {
-    this.expressions.push({ source, path, nth, scope, node, outcome, extra, condition })
+  #push(source: string, at: Pick<ExpressionSite, 'path' | 'nth' | 'condition'>, { scope, node, outcome = false, extra = [] }: Place): void {
+    this.expressions.push({ source, ...at, scope, node, outcome, extra })
   }
 }

@@ -121,7 +121,7 @@ class LazyNodes extends Map<string, unknown> {
     return this.#scope.nodeIds().length
   }
   override keys(): MapIterator<string> {
-    return this.#scope.nodeIds()[Symbol.iterator]() as MapIterator<string>
+    return this.#scope.nodeIds()[Symbol.iterator]()
   }
   override *entries(): MapIterator<[string, unknown]> {
     for (const id of this.#scope.nodeIds()) yield [id, this.get(id)]

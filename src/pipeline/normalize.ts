@@ -42,7 +42,7 @@ export function normalize(file: PipelineFile, embedded: Embedded): Pipeline {
     max_parallel: file.max_parallel ?? LIMITS.maxParallel,
     on_failure: file.on_failure ?? 'continue',
     hooks: hooksOf(file.hooks, 'sh'),
-    outputs: file.outputs as { readonly [name: string]: Json } | undefined,
+    outputs: file.outputs,
     nodes: nodesOf(file.nodes, ['nodes'], { defaults, embedded }),
   })
 }
@@ -78,7 +78,7 @@ function nodeOf(file: NodeFile, needs: readonly string[], path: Path, context: C
     stall_timeout_ms: stallOf(file.stall_timeout, action.kind),
     grace_ms: ms(file.grace) ?? LIMITS.graceMs,
     checks: checksOf(file.checks, shell),
-    outputs: file.outputs as { readonly [name: string]: JsonObject } | undefined,
+    outputs: file.outputs,
     env,
     secrets: file.secrets ?? [],
     cwd: file.cwd,

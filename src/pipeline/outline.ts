@@ -56,20 +56,16 @@ export class Report {
   }
 
   error(rule: string, path: Path, message: string, fix?: string): void {
-    this.#add('error', rule, path, message, fix)
+    this.at(this.source.locate(path), { severity: 'error', rule, message, fix })
   }
 
   warning(rule: string, path: Path, message: string, fix?: string): void {
-    this.#add('warning', rule, path, message, fix)
+    this.at(this.source.locate(path), { severity: 'warning', rule, message, fix })
   }
 
   /** At a place inside a string. */
   at(position: Position, problem: Pick<Diagnostic, 'rule' | 'severity' | 'message' | 'fix'>): void {
     this.diagnostics.push({ file: this.source.file, ...position, ...problem })
-  }
-
-  #add(severity: Diagnostic['severity'], rule: string, path: Path, message: string, fix?: string): void {
-    this.at(this.source.locate(path), { rule, severity, message, fix })
   }
 }
 
@@ -156,7 +152,8 @@ function routesOf(raw: Raw, path: Path): OutlineRoute[] {
   return asList(raw['routes']).flatMap((item, index) => {
     const { to, when } = asRaw(item)
     if (typeof to !== 'string') return []
-    return [{ to, when: when === undefined ? undefined : String(when), path: [...path, 'routes', index] }]
+    const condition = when === undefined ? undefined : typeof when === 'string' ? when : JSON.stringify(when)
+    return [{ to, when: condition, path: [...path, 'routes', index] }]
   })
 }
 

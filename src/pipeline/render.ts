@@ -1,4 +1,5 @@
 // Owns: drawing a pipeline as Mermaid or Graphviz text. Solid arrows are needs, dashed ones routes with their condition.
+import { asText } from '../core/template.ts'
 import type { Fanout, Node, Pipeline } from '../core/pipeline.ts'
 
 /** A box (group) with the nodes and boxes inside it. */
@@ -129,13 +130,13 @@ function titleOf(node: Node): string {
     case 'fanout': return `${node.id} × ${overOf(node.fanout)}`
     case 'child': return `${node.id} (${node.child.file})`
     case 'gate': return `${node.id}: ${node.gate.question}`
-    case 'agent': return `${node.id} (${String(node.agent['use'])})`
+    case 'agent': return `${node.id} (${asText(node.agent['use'] ?? null)})`
     default: return node.id
   }
 }
 
 function overOf({ over }: Fanout): string {
-  if ('each' in over) return Array.isArray(over.each) ? String(over.each.length) : String(over.each)
+  if ('each' in over) return Array.isArray(over.each) ? String(over.each.length) : asText(over.each)
   if ('count' in over) return String(over.count)
   return 'branches' in over ? String(Object.keys(over.branches).length) : Object.keys(over.matrix).join(' × ')
 }

@@ -49,9 +49,9 @@ class ExpressionRules {
   check(site: ExpressionSite): void {
     const facts = checkExpression(site.source)
     if (this.#checkQuotedIds(site, facts)) return
-    if (facts.error) return this.#error(site, 'expression', `${shown(site.source)} does not compile: ${facts.error.message}`, undefined, facts.error.offset)
+    if (facts.error) return this.#add(site, error('expression', `${shown(site.source)} does not compile: ${facts.error.message}`), facts.error.offset)
     if (site.condition && facts.type !== 'bool' && facts.type !== 'dyn') {
-      this.#error(site, 'expression', `${shown(site.source)} must be true or false, it is of type ${facts.type}`)
+      this.#add(site, error('expression', `${shown(site.source)} must be true or false, it is of type ${facts.type}`), 0)
     }
     for (const reference of facts.references) this.#checkReference(site, reference)
   }
@@ -81,15 +81,15 @@ class ExpressionRules {
     const offset = reference.offset
     if (OUTCOME_VARIABLES.includes(root)) {
       const fix = `use nodes["${site.node?.id ?? '…'}"].${root} of a node that ran, or a \`when\` of its routes`
-      this.#error(site, 'expression-unknown', `\`${root}\` is known only after the node's outcome (routes, checks, hooks)`, fix, offset)
+      this.#add(site, unknown(`\`${root}\` is known only after the node's outcome (routes, checks, hooks)`, fix), offset)
     } else if (BRANCH_VARIABLES.includes(root)) {
-      this.#error(site, 'expression-unknown', `\`${root}\` is known only inside a fan-out`, undefined, offset)
+      this.#add(site, unknown(`\`${root}\` is known only inside a fan-out`), offset)
     } else if (isVisible(site.scope, root)) {
-      this.#error(site, 'expression-unknown', `unknown variable \`${root}\`, did you mean \`nodes.${root}\`?`, undefined, offset)
+      this.#add(site, unknown(`unknown variable \`${root}\`, did you mean \`nodes.${root}\`?`), offset)
     } else if (this.#params.includes(root)) {
-      this.#error(site, 'expression-unknown', `unknown variable \`${root}\`, did you mean \`params.${root}\`?`, undefined, offset)
+      this.#add(site, unknown(`unknown variable \`${root}\`, did you mean \`params.${root}\`?`), offset)
     } else {
-      this.#error(site, 'expression-unknown', `unknown variable \`${root}\`${didYouMean(root, visible)}`, `there are ${[...visible].join(', ')}`, offset)
+      this.#add(site, unknown(`unknown variable \`${root}\`${didYouMean(root, visible)}`, `there are ${[...visible].join(', ')}`), offset)
     }
   }
 
@@ -99,11 +99,11 @@ class ExpressionRules {
     if (!isVisible(site.scope, id)) {
       const inside = this.#fanoutAround(id)
       const hint = inside ? ` here; it is inside \`${inside}\`: use nodes["${inside}"].outputs.branches` : didYouMean(id, visibleIds(site.scope))
-      return this.#error(site, 'expression-unknown', `there is no node \`${id}\`${hint}`, undefined, offset)
+      return this.#add(site, unknown(`there is no node \`${id}\`${hint}`), offset)
     }
     if (field !== undefined && !NODE_FIELDS.includes(field)) {
       const fix = `nodes have ${NODE_FIELDS.join(', ')}`
-      this.#error(site, 'expression-unknown', `\`nodes.${id}.${field}\` does not exist${didYouMean(field, NODE_FIELDS)}`, fix, offset)
+      this.#add(site, unknown(`\`nodes.${id}.${field}\` does not exist${didYouMean(field, NODE_FIELDS)}`, fix), offset)
     }
   }
 
@@ -111,7 +111,7 @@ class ExpressionRules {
     const name = path[0]
     if (name === undefined || known.includes(name)) return
     const fix = known.length === 0 ? `declare it under \`params\` at the top` : `there are ${known.join(', ')}`
-    this.#error(site, 'expression-unknown', `unknown ${noun} \`${name}\`${didYouMean(name, known)}`, fix, offset)
+    this.#add(site, unknown(`unknown ${noun} \`${name}\`${didYouMean(name, known)}`, fix), offset)
   }
 
   /** Only a warning: a parent pipeline may declare it. */
@@ -127,11 +127,7 @@ class ExpressionRules {
     return this.#outline.scopesById.get(id)?.find((scope) => scope.parent)?.parent?.id
   }
 
-  #error(site: ExpressionSite, rule: string, message: string, fix?: string, offset = 0): void {
-    this.#add(site, { rule, severity: 'error', message, fix }, offset)
-  }
-
-  #add(site: ExpressionSite, problem: Pick<Diagnostic, 'rule' | 'severity' | 'message' | 'fix'>, offset: number): void {
+  #add(site: ExpressionSite, problem: Problem, offset: number): void {
     const { line, column } = this.#report.source.locateText(site.path, site.source, site.nth)
     const onLine = site.source.slice(0, offset)
     const known = line > 1 || column > 1
@@ -160,5 +156,9 @@ function isVisible(scope: OutlineScope, id: string): boolean {
 function* visibleIds(scope: OutlineScope): Generator<string> {
   for (let at: OutlineScope | undefined = scope; at; at = at.parent?.scope) yield* at.byId.keys()
 }
+
+type Problem = Pick<Diagnostic, 'rule' | 'severity' | 'message' | 'fix'>
+const error = (rule: string, message: string, fix?: string): Problem => ({ rule, severity: 'error', message, fix })
+const unknown = (message: string, fix?: string): Problem => error('expression-unknown', message, fix)
 
 const shown = (source: string): string => `\`${source.length > SHOWN_CHARS ? `${source.slice(0, SHOWN_CHARS)}…` : source}\``

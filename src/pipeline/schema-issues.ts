@@ -2,7 +2,7 @@
 import type { z } from 'zod'
 import { didYouMean, type Diagnostic } from './diagnostic.ts'
 import { pipelineSchema, type PipelineFile } from './schema.ts'
-import type { Path, Source } from './yaml-source.ts'
+import type { Path, Position, Source } from './yaml-source.ts'
 
 type Issue = z.core.$ZodIssue
 /** How a key is spelled where the user wrote it (camelCase in TypeScript). */
@@ -67,7 +67,7 @@ function diagnose(issue: Issue, prefix: Path, context: Context): Diagnostic[] {
   const path = [...prefix, ...issue.path]
   if (issue.code === 'unrecognized_keys') {
     const messages = issue.message.split('\n')
-    return issue.keys.map((key, i) => place([...path, key], 'unknown-key', messages[i] ?? issue.message, context, 'key'))
+    return issue.keys.map((key, i) => place(context.source.locate([...path, key], 'key'), 'unknown-key', messages[i] ?? issue.message, context))
   }
   if (issue.code === 'invalid_union') {
     const meant = meantBranch(issue.errors)
@@ -75,11 +75,11 @@ function diagnose(issue: Issue, prefix: Path, context: Context): Diagnostic[] {
   }
   if (issue.code === 'invalid_key') {
     const reason = issue.issues[0]?.message ?? 'is not a valid name'
-    return [place(path, 'bad-name', `\`${String(path.at(-1))}\`: ${reason}`, context, 'key')]
+    return [place(context.source.locate(path, 'key'), 'bad-name', `\`${String(path.at(-1))}\`: ${reason}`, context)]
   }
-  if (issue.message.startsWith('missing key')) return [place(path.slice(0, -1), 'missing-key', issue.message, context)]
+  if (issue.message.startsWith('missing key')) return [place(context.source.locate(path.slice(0, -1)), 'missing-key', issue.message, context)]
   const rule = path.at(-1) === 'id' && issue.code !== 'invalid_type' ? 'bad-id' : issue.code === 'invalid_type' ? 'wrong-type' : 'wrong-value'
-  return [place(path, rule, `${nameOf(path, context.spell)}${issue.message}${found(valueAt(context.source.value, path))}`, context)]
+  return [place(context.source.locate(path), rule, `${nameOf(path, context.spell)}${issue.message}${found(valueAt(context.source.value, path))}`, context)]
 }
 
 /** Of a union's branches the one the value was surely meant for: its own type fits, and only parts inside are wrong. */
@@ -88,8 +88,8 @@ function meantBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] 
   return fitting.length === 1 ? fitting[0] : undefined
 }
 
-function place(path: Path, rule: string, message: string, { source }: Context, what: 'key' | 'value' = 'value'): Diagnostic {
-  return { file: source.file, ...source.locate(path, what), rule, severity: 'error', message }
+function place(position: Position, rule: string, message: string, { source }: Context): Diagnostic {
+  return { file: source.file, ...position, rule, severity: 'error', message }
 }
 
 /** `\`retry.max\`: `, the path inside the innermost node. */
@@ -111,6 +111,6 @@ function found(value: unknown): string {
   if (value === null) return ', found nothing'
   if (typeof value === 'object') return Array.isArray(value) ? ', found a list' : ', found a map'
   if (typeof value === 'function') return ', found a function'
-  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  const shown = typeof value === 'number' ? `${value}` : JSON.stringify(value)
   return `, found ${shown.length > 60 ? `${shown.slice(0, 60)}…` : shown}`
 }

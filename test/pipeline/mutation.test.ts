@@ -92,7 +92,7 @@ type Random = () => number
 const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random() * list.length)]!
 
 const VALUES: unknown[] = [
-  null, true, 0, -1, 1e400, Number.NaN, 3.5, '', 'x', '${{', '${{ }}', '${{ nodes }}', '${{ ((((( }}', 'a\0b', '∞', [], {}, [[]], { a: { b: [] } },
+  null, true, 0, -1, Number.POSITIVE_INFINITY, Number.NaN, 3.5, '', 'x', '${{', '${{ }}', '${{ nodes }}', '${{ ((((( }}', 'a\0b', '∞', [], {}, [[]], { a: { b: [] } },
   ['a', 1], '30', '30s', 'end', 'toString', '__proto__', '../../etc/passwd', '/dev/zero', { __proto__x: 1, constructor: 2 }, 'p.yaml', "'${{ run.id }}'",
 ]
 
@@ -163,22 +163,19 @@ async function judged(cwd: string, what: string): Promise<'valid' | 'invalid'> {
 
 async function judgement(cwd: string, what: string): Promise<{ verdict: 'valid' | 'invalid'; diagnostics: Diagnostic[] }> {
   const diagnostics = await validatePipelineFile('p.yaml', { cwd })
-  for (const { file, line, column, rule, message } of diagnostics) {
-    expect(file, what).toMatch(/\.yaml$/)
-    expect(Number.isInteger(line) && line >= 1 && Number.isInteger(column) && column >= 1, what).toBe(true)
-    expect(rule, what).toMatch(/^[a-z-]+$/)
-    expect(message, what).not.toMatch(/undefined|\[object|Invalid input|TypeError/)
-  }
+  const unclear = diagnostics.filter(({ file, line, column, rule, message }) => {
+    const placed = file.endsWith('.yaml') && Number.isInteger(line) && line >= 1 && Number.isInteger(column) && column >= 1
+    return !placed || !/^[a-z-]+$/.test(rule) || /undefined|\[object|Invalid input|TypeError/.test(message)
+  })
+  expect({ what, unclear }).toEqual({ what, unclear: [] })
   const errors = diagnostics.filter((item) => item.severity === 'error').length
   try {
     const { pipeline } = await parsePipelineFile('p.yaml', { cwd })
-    expect(errors, what).toBe(0)
-    expect(JSON.parse(JSON.stringify(pipeline)), what).toEqual(pipeline)
+    expect({ what, errors, pipeline }).toEqual({ what, errors: 0, pipeline: JSON.parse(JSON.stringify(pipeline)) })
     return { verdict: 'valid', diagnostics }
   } catch (error) {
     if (!(error instanceof SpanwrightError)) throw new Error(`${what}: ${String(error)}`, { cause: error })
-    expect(error.code, what).toBe('pipeline.invalid')
-    expect(error.details.length, what).toBe(errors)
+    expect({ what, code: error.code, errors: error.details.length }).toEqual({ what, code: 'pipeline.invalid', errors })
     return { verdict: 'invalid', diagnostics }
   }
 }
