@@ -2,4 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { pipelineJsonSchema } from '../src/pipeline/schema.ts'
 
-await writeFile(new URL('../schema/pipeline.schema.json', import.meta.url), `${JSON.stringify(pipelineJsonSchema(), null, 2)}\n`)
+await writeFile(
+  new URL('../schema/pipeline.schema.json', import.meta.url),
+  `${JSON.stringify(pipelineJsonSchema(), null, 2)}\n`,
+)

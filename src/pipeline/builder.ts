@@ -12,7 +12,11 @@ export type Template = string
 export type CommandOption = Template | readonly Template[]
 
 export type RetryOption =
-  | 'none' | 'standard' | 'aggressive' | 'linear' | 'patient'
+  | 'none'
+  | 'standard'
+  | 'aggressive'
+  | 'linear'
+  | 'patient'
   /** Attempts, with the delays of `standard`. */
   | number
   | {
@@ -52,7 +56,9 @@ export interface CheckOption {
   readonly timeout?: Duration
 }
 
-export type HookOption = CommandOption | { readonly name?: string; readonly run: CommandOption; readonly timeout?: Duration }
+export type HookOption =
+  | CommandOption
+  | { readonly name?: string; readonly run: CommandOption; readonly timeout?: Duration }
 export interface RunHooksOption {
   readonly onSuccess?: readonly HookOption[]
   readonly onFailure?: readonly HookOption[]
@@ -112,19 +118,24 @@ export interface AttemptOptions extends NodeOptions {
   readonly leaveRunning?: boolean
 }
 
-export interface RunOptions extends AttemptOptions { readonly run: CommandOption }
-export interface CallOptions extends AttemptOptions { readonly call: CallFunction }
+export interface RunOptions extends AttemptOptions {
+  readonly run: CommandOption
+}
+export interface CallOptions extends AttemptOptions {
+  readonly call: CallFunction
+}
 interface AgentBase extends AttemptOptions {
   /** claude, codex, gemini, opencode … */
   readonly use: string
   readonly model?: string
   readonly maxTurns?: number
 }
-export type AgentOptions = AgentBase & (
-  | { readonly prompt: Template; readonly promptFile?: never }
-  /** Relative to the pipeline file. */
-  | { readonly promptFile: string; readonly prompt?: never }
-)
+export type AgentOptions = AgentBase &
+  (
+    | { readonly prompt: Template; readonly promptFile?: never }
+    /** Relative to the pipeline file. */
+    | { readonly promptFile: string; readonly prompt?: never }
+  )
 
 interface FanoutBase extends NodeOptions {
   /** Name under which expressions see the item; `item` always works. */
@@ -137,12 +148,16 @@ interface FanoutBase extends NodeOptions {
   readonly workspace?: 'shared' | 'worktree'
   readonly merge?: 'all' | 'best' | 'none'
 }
-export type FanoutOptions = FanoutBase & (
-  | { readonly each: readonly Json[] | Template; readonly key?: Template; readonly nodes: readonly NodeDefinition[] }
-  | { readonly count: number | Template; readonly nodes: readonly NodeDefinition[] }
-  | { readonly matrix: { readonly [axis: string]: readonly Json[] | Template }; readonly nodes: readonly NodeDefinition[] }
-  | { readonly branches: { readonly [key: string]: readonly NodeDefinition[] } }
-)
+export type FanoutOptions = FanoutBase &
+  (
+    | { readonly each: readonly Json[] | Template; readonly key?: Template; readonly nodes: readonly NodeDefinition[] }
+    | { readonly count: number | Template; readonly nodes: readonly NodeDefinition[] }
+    | {
+        readonly matrix: { readonly [axis: string]: readonly Json[] | Template }
+        readonly nodes: readonly NodeDefinition[]
+      }
+    | { readonly branches: { readonly [key: string]: readonly NodeDefinition[] } }
+  )
 
 export interface GateOptions extends Omit<NodeOptions, 'timeout'> {
   readonly question: Template
@@ -179,7 +194,11 @@ export interface PipelineOptions {
   readonly params?: { readonly [name: string]: ParamOption }
   /** Environment variables that are masked everywhere. */
   readonly secrets?: readonly string[]
-  readonly defaults?: { readonly timeout?: Duration; readonly retry?: RetryOption; readonly env?: { readonly [name: string]: Template } }
+  readonly defaults?: {
+    readonly timeout?: Duration
+    readonly retry?: RetryOption
+    readonly env?: { readonly [name: string]: Template }
+  }
   readonly budget?: BudgetOption
   readonly breaker?: { readonly limit: number }
   /** Attempts at once in a run; default 8. */
@@ -249,7 +268,20 @@ export function agent(id: string, options: AgentOptions): NodeDefinition {
 
 /** The same nodes in several branches. */
 export function fanout(id: string, options: FanoutOptions): NodeDefinition {
-  const keys = ['each', 'count', 'matrix', 'branches', 'as', 'key', 'maxParallel', 'join', 'onFailure', 'workspace', 'merge', 'nodes']
+  const keys = [
+    'each',
+    'count',
+    'matrix',
+    'branches',
+    'as',
+    'key',
+    'maxParallel',
+    'join',
+    'onFailure',
+    'workspace',
+    'merge',
+    'nodes',
+  ]
   return kind(id, 'fanout', keys, options)
 }
 

@@ -61,7 +61,9 @@ function createEnvironment(): Environment {
     limits: { maxAstNodes: MAX_AST_NODES },
   })
   for (const name of STATUS_FUNCTIONS) {
-    created.registerFunction(`${name}(): bool`, () => name === 'always' || (current?.status(name) ?? false), { async: false })
+    created.registerFunction(`${name}(): bool`, () => name === 'always' || (current?.status(name) ?? false), {
+      async: false,
+    })
   }
   return created
 }
@@ -71,8 +73,27 @@ export const isCelName = (name: string): boolean => environment.hasVariable(name
 
 /** Words that cannot stand as an identifier in CEL: an id among them is written `nodes["in"]`. */
 export const CEL_KEYWORDS: ReadonlySet<string> = new Set([
-  'in', 'true', 'false', 'null', 'as', 'break', 'const', 'continue', 'else', 'for', 'function', 'if', 'import', 'let', 'loop',
-  'package', 'namespace', 'return', 'var', 'void', 'while',
+  'in',
+  'true',
+  'false',
+  'null',
+  'as',
+  'break',
+  'const',
+  'continue',
+  'else',
+  'for',
+  'function',
+  'if',
+  'import',
+  'let',
+  'loop',
+  'package',
+  'namespace',
+  'return',
+  'var',
+  'void',
+  'while',
 ])
 
 const cache = new Map<string, Compiled>()
@@ -98,7 +119,11 @@ function compileUncached(source: string): Compiled {
   }
   const found = { calls: new Set<StatusFunction>(), references: [] as Reference[], uses: new Map<string, Uses>() }
   walk(program.ast, new Set(), found)
-  const facts = { calls: STATUS_FUNCTIONS.filter((name) => found.calls.has(name)), references: found.references, uses: found.uses }
+  const facts = {
+    calls: STATUS_FUNCTIONS.filter((name) => found.calls.has(name)),
+    references: found.references,
+    uses: found.uses,
+  }
   const checked = program.check()
   if (!checked.valid) return { ...facts, error: compileError(checked.error) }
   return { ...facts, program, type: checked.type ?? 'dyn' }
@@ -134,7 +159,8 @@ function walk(node: ASTNode, bound: ReadonlySet<string>, found: Found): void {
       const [name, receiver, args] = node.args
       walk(receiver, bound, found)
       const [first, ...rest] = args
-      const binds = first?.op === 'id' && ((MACROS_WITH_VARIABLE.has(name) && rest.length > 0) || isBind(name, receiver))
+      const binds =
+        first?.op === 'id' && ((MACROS_WITH_VARIABLE.has(name) && rest.length > 0) || isBind(name, receiver))
       const inner = binds ? new Set([...bound, first.args]) : bound
       for (const arg of binds ? rest : args) walk(arg, inner, found)
       return
@@ -180,5 +206,7 @@ function usesOf(map: Map<string, Uses>, name: string): Uses {
   return uses
 }
 
-const isBind = (name: string, receiver: ASTNode): boolean => name === 'bind' && receiver.op === 'id' && receiver.args === 'cel'
-const isStatusFunction = (name: string): name is StatusFunction => (STATUS_FUNCTIONS as readonly string[]).includes(name)
+const isBind = (name: string, receiver: ASTNode): boolean =>
+  name === 'bind' && receiver.op === 'id' && receiver.args === 'cel'
+const isStatusFunction = (name: string): name is StatusFunction =>
+  (STATUS_FUNCTIONS as readonly string[]).includes(name)

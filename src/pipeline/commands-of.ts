@@ -29,12 +29,22 @@ type HookFile = NonNullable<NonNullable<NodeFile['hooks']>[HookEvent]>[number]
 
 export function hooksOf(hooks: NodeFile['hooks'], shell: Shell): Hooks {
   const list = (event: HookEvent): Hook[] => (hooks?.[event] ?? []).map((hook) => hookOf(hook, shell))
-  return { on_success: list('on_success'), on_failure: list('on_failure'), on_finish: list('on_finish'), on_retry: list('on_retry') }
+  return {
+    on_success: list('on_success'),
+    on_failure: list('on_failure'),
+    on_finish: list('on_finish'),
+    on_retry: list('on_retry'),
+  }
 }
 
 function hookOf(hook: HookFile, shell: Shell): Hook {
-  const { run, name, timeout } = typeof hook === 'string' || Array.isArray(hook) ? { run: hook, name: undefined, timeout: undefined } : hook
-  return { name: name ?? nameOf(run), run: commandOf(run, shell), timeout_ms: durationMs(timeout) ?? LIMITS.hookTimeoutMs }
+  const { run, name, timeout } =
+    typeof hook === 'string' || Array.isArray(hook) ? { run: hook, name: undefined, timeout: undefined } : hook
+  return {
+    name: name ?? nameOf(run),
+    run: commandOf(run, shell),
+    timeout_ms: durationMs(timeout) ?? LIMITS.hookTimeoutMs,
+  }
 }
 
 /** The command itself, as far as it fits a name. */
@@ -43,4 +53,5 @@ function nameOf(run: string | readonly string[]): string {
   return line.length > NAME_CHARS ? `${line.slice(0, NAME_CHARS - 1)}…` : line
 }
 
-const durationMs = (text: string | undefined): number | undefined => (text === undefined ? undefined : parseDuration(text))
+const durationMs = (text: string | undefined): number | undefined =>
+  text === undefined ? undefined : parseDuration(text)

@@ -10,14 +10,19 @@ const MAX_DEPTH = 64
 const MAX_VALUE_DEPTH = 128
 
 /** `max_parallel` → `maxParallel`: how TypeScript spells a key of the file format. */
-export const camelCase = (key: string): string => key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+export const camelCase = (key: string): string =>
+  key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 const snakeCase = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /**
  * The file value of a definition and its functions. A function's name is the path of its node, so that names are unique;
  * `prefix` goes before it (functions of child pipelines).
  */
-export function definitionSource(file: string, definition: PipelineDefinition, prefix = ''): { source: Source; functions: Map<string, CallFunction> } {
+export function definitionSource(
+  file: string,
+  definition: PipelineDefinition,
+  prefix = '',
+): { source: Source; functions: Map<string, CallFunction> } {
   const functions = new Map<string, CallFunction>()
   const converter = new Converter(functions)
   const value = converter.pipeline(definition as unknown as Raw, prefix)
@@ -61,7 +66,9 @@ class Converter {
       if (fanout['nodes'] !== undefined) fanout['nodes'] = this.#nodes(fanout['nodes'], `${path}/`, depth + 1)
       set(fanout, 'branches', (branches) => {
         const entries = Object.entries(branches)
-        return Object.fromEntries(entries.map(([key, nodes]) => [key, this.#nodes(nodes, `${path}:${key}/`, depth + 1)]))
+        return Object.fromEntries(
+          entries.map(([key, nodes]) => [key, this.#nodes(nodes, `${path}:${key}/`, depth + 1)]),
+        )
       })
       return fanout
     })
@@ -76,7 +83,11 @@ class Converter {
 
 /** A copy with keys in snake_case, without absent values and without the mark of the builder. */
 function renamed(value: object): Raw {
-  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined).map(([key, item]) => [snakeCase(key), item]))
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, item]) => item !== undefined)
+      .map(([key, item]) => [snakeCase(key), item]),
+  )
 }
 
 function set(raw: Raw, key: string, change: (value: Readonly<Raw>) => Raw): Raw {

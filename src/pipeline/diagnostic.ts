@@ -27,7 +27,10 @@ export function inOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
       return !seen.has(key) && seen.add(key)
     })
     .map((item, index) => ({ item, index }))
-    .toSorted((a, b) => byFile(a.item, b.item) || a.item.line - b.item.line || a.item.column - b.item.column || a.index - b.index)
+    .toSorted(
+      (a, b) =>
+        byFile(a.item, b.item) || a.item.line - b.item.line || a.item.column - b.item.column || a.index - b.index,
+    )
     .map(({ item }) => item)
 }
 
@@ -66,7 +69,8 @@ function distanceOf(a: string, b: string, limit: number): number {
     for (let j = 1; j <= b.length; j++) {
       const cost = a[i - 1] === b[j - 1] ? 0 : 1
       let value = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + cost)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) value = Math.min(value, beforeLast[j - 2]! + 1)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        value = Math.min(value, beforeLast[j - 2]! + 1)
       row.push(value)
     }
     if (Math.min(...row) >= limit) return limit

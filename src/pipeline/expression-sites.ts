@@ -126,8 +126,11 @@ class SiteCollector {
     const script = option < 0 ? undefined : run[option + 1]
     if (typeof script !== 'string' || !script.includes('${{')) return
     const problem: ShellProblem = {
-      rule: 'shell-eval', severity: 'warning', offset: script.indexOf('${{'),
-      message: 'the value becomes part of a script that the shell runs', fix: 'write `run` as a string, or pass the value as a further argument',
+      rule: 'shell-eval',
+      severity: 'warning',
+      offset: script.indexOf('${{'),
+      message: 'the value becomes part of a script that the shell runs',
+      fix: 'write `run` as a string, or pass the value as a further argument',
     }
     this.shell.push({ problem, path: [...path, option + 1], text: script })
   }
@@ -156,7 +159,11 @@ class SiteCollector {
     if (typeof value === 'string') this.#push(conditionOf(value), { path, nth: 0, condition: true }, place)
   }
 
-  #push(source: string, at: Pick<ExpressionSite, 'path' | 'nth' | 'condition'>, { scope, node, outcome = false, extra = [] }: Place): void {
+  #push(
+    source: string,
+    at: Pick<ExpressionSite, 'path' | 'nth' | 'condition'>,
+    { scope, node, outcome = false, extra = [] }: Place,
+  ): void {
     this.expressions.push({ source, ...at, scope, node, outcome, extra })
   }
 }

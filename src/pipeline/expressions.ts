@@ -1,7 +1,13 @@
 // Owns: evaluating CEL for the core (its Expressions port): JSON in, JSON out, only what an expression reads is
 // converted. Pure: no clock, no randomness, nothing remembered but compiled programs.
 import { UnsignedInt, Duration } from '@marcbachmann/cel-js/evaluator'
-import { ExpressionError, type Expressions, type ExpressionScope, type NodeView, type StatusFunction } from '../core/expressions.ts'
+import {
+  ExpressionError,
+  type Expressions,
+  type ExpressionScope,
+  type NodeView,
+  type StatusFunction,
+} from '../core/expressions.ts'
 import type { Json } from '../core/json.ts'
 import { compile, withScope, type CompileError, type Reference, type Uses } from './cel.ts'
 
@@ -49,7 +55,14 @@ export interface ExpressionFacts {
 export function checkExpression(source: string): ExpressionFacts {
   const { error, type, calls, references } = compile(source)
   const nodeIds = new Set(references.filter((r) => r.root === 'nodes' && r.path.length > 0).map((r) => r.path[0]!))
-  return { error, type, calls, nodeIds: [...nodeIds], variables: [...new Set(references.map((r) => r.root))], references }
+  return {
+    error,
+    type,
+    calls,
+    nodeIds: [...nodeIds],
+    variables: [...new Set(references.map((r) => r.root))],
+    references,
+  }
 }
 
 function says(expression: string, reason: string): string {

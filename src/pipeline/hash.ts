@@ -5,8 +5,12 @@ import type { Pipeline } from '../core/pipeline.ts'
 
 /** sha256 (hex) of the canonical JSON of a pipeline and, for TypeScript pipelines, the source text of its functions. */
 export function hashPipeline(pipeline: Pipeline, functions: ReadonlyMap<string, CallFunction> = new Map()): string {
-  const sources = [...functions].map(([name, call]) => [name, String(call)] as const).toSorted(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256').update(canonicalJson(sources.length === 0 ? pipeline : { pipeline, functions: sources })).digest('hex')
+  const sources = [...functions]
+    .map(([name, call]) => [name, String(call)] as const)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return createHash('sha256')
+    .update(canonicalJson(sources.length === 0 ? pipeline : { pipeline, functions: sources }))
+    .digest('hex')
 }
 
 function canonicalJson(value: unknown): string {

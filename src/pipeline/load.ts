@@ -49,11 +49,17 @@ export async function validatePipelineFile(file: string, options: LoadOptions = 
 }
 
 /** A definition made by `pipeline()` in this process; its files are relative to `options.cwd`. */
-export async function parseDefinition(definition: PipelineDefinition, options: LoadOptions = {}): Promise<ParsedPipeline> {
+export async function parseDefinition(
+  definition: PipelineDefinition,
+  options: LoadOptions = {},
+): Promise<ParsedPipeline> {
   const file = `pipeline ${definition.name}`
   const absolute = path.resolve(options.cwd ?? '.', 'pipeline.ts')
   const { source, functions } = definitionSource(file, definition)
-  const loaded = await new Loader().check({ source, functions, typescript: true }, { file, absolute, above: [], prefix: '' })
+  const loaded = await new Loader().check(
+    { source, functions, typescript: true },
+    { file, absolute, above: [], prefix: '' },
+  )
   return concluded(file, loaded)
 }
 
@@ -61,7 +67,10 @@ function concluded(file: string, { pipeline, diagnostics, functions }: Loaded): 
   const errors = diagnostics.filter((item) => item.severity === 'error')
   if (!pipeline) {
     const details = errors.map(renderDiagnostic)
-    const message = details.length === 1 ? `invalid pipeline: ${details[0]}` : `invalid pipeline: ${file} has ${details.length} problems`
+    const message =
+      details.length === 1
+        ? `invalid pipeline: ${details[0]}`
+        : `invalid pipeline: ${file} has ${details.length} problems`
     throw new SpanwrightError('pipeline.invalid', message, { details })
   }
   return { pipeline, hash: hashPipeline(pipeline, functions), warnings: diagnostics, functions }
@@ -96,7 +105,11 @@ const DOT = /\.(?:dot|gv)$/
 async function loadRoot(file: string, { cwd }: LoadOptions): Promise<Loaded> {
   const absolute = path.resolve(cwd ?? '.', file)
   const problem = await unreadable(absolute)
-  if (problem) throw new SpanwrightError('pipeline.not_found', `pipeline file ${file} ${problem}; give the path of a YAML or TypeScript pipeline`)
+  if (problem)
+    throw new SpanwrightError(
+      'pipeline.not_found',
+      `pipeline file ${file} ${problem}; give the path of a YAML or TypeScript pipeline`,
+    )
   return new Loader().load({ file, absolute, above: [], prefix: '' })
 }
 
@@ -117,24 +130,46 @@ class Loader {
   }
 
   async #read({ file, absolute, prefix }: Place): Promise<Read | Diagnostic[]> {
-    const fail = (rule: string, message: string, fix?: string): Diagnostic[] => [{ file, line: 1, column: 1, rule, severity: 'error', message, fix }]
-    if (DOT.test(absolute)) return fail('syntax-unsupported', 'DOT pipelines are not in this version', 'write the pipeline in YAML or TypeScript')
+    const fail = (rule: string, message: string, fix?: string): Diagnostic[] => [
+      { file, line: 1, column: 1, rule, severity: 'error', message, fix },
+    ]
+    if (DOT.test(absolute))
+      return fail(
+        'syntax-unsupported',
+        'DOT pipelines are not in this version',
+        'write the pipeline in YAML or TypeScript',
+      )
     if (!MODULE.test(absolute)) return this.#readYaml(file, absolute, fail)
     try {
       const module = (await import(/* @vite-ignore */ pathToFileURL(absolute).href)) as { default?: unknown }
       if (!isPipelineDefinition(module.default)) {
-        return fail('module-export', 'the default export is not a pipeline', "write `export default pipeline({ … })` with pipeline from 'spanwright'")
+        return fail(
+          'module-export',
+          'the default export is not a pipeline',
+          "write `export default pipeline({ … })` with pipeline from 'spanwright'",
+        )
       }
       return { ...definitionSource(file, module.default, prefix), typescript: true }
     } catch (error) {
-      return fail('module-load', `the module cannot be loaded: ${(error instanceof Error ? error.message : String(error)).split('\n')[0]}`)
+      return fail(
+        'module-load',
+        `the module cannot be loaded: ${(error instanceof Error ? error.message : String(error)).split('\n')[0]}`,
+      )
     }
   }
 
-  async #readYaml(file: string, absolute: string, fail: (rule: string, message: string, fix?: string) => Diagnostic[]): Promise<Read | Diagnostic[]> {
+  async #readYaml(
+    file: string,
+    absolute: string,
+    fail: (rule: string, message: string, fix?: string) => Diagnostic[],
+  ): Promise<Read | Diagnostic[]> {
     try {
       if ((await stat(absolute)).size > LIMITS.pipelineBytes) {
-        return fail('file-size', `the file is larger than ${LIMITS.pipelineBytes} bytes`, 'move parts into child pipelines')
+        return fail(
+          'file-size',
+          `the file is larger than ${LIMITS.pipelineBytes} bytes`,
+          'move parts into child pipelines',
+        )
       }
       const text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(absolute))
       const { source, diagnostics } = readYaml(file, text)
@@ -204,7 +239,13 @@ class Embedding {
     const at = [...node.path, 'agent', 'prompt_file']
     const absolute = this.#resolve(file)
     const problem = await unreadable(absolute)
-    if (problem) return this.#report.error('file-missing', at, `prompt file \`${file}\` ${problem}`, 'paths are relative to the pipeline file')
+    if (problem)
+      return this.#report.error(
+        'file-missing',
+        at,
+        `prompt file \`${file}\` ${problem}`,
+        'paths are relative to the pipeline file',
+      )
     if ((await stat(absolute)).size > LIMITS.pipelineBytes) {
       return this.#report.error('file-size', at, `prompt file \`${file}\` is larger than ${LIMITS.pipelineBytes} bytes`)
     }
@@ -219,14 +260,24 @@ class Embedding {
     const absolute = this.#resolve(file)
     const chain = [...above, own]
     const problem = await unreadable(absolute)
-    if (problem) return this.#report.error('child-missing', at, `child pipeline \`${file}\` ${problem}`, 'paths are relative to the pipeline file')
+    if (problem)
+      return this.#report.error(
+        'child-missing',
+        at,
+        `child pipeline \`${file}\` ${problem}`,
+        'paths are relative to the pipeline file',
+      )
     if (chain.includes(absolute)) {
       const names = [...chain.slice(chain.indexOf(absolute)), absolute].map((item) => path.basename(item)).join(' → ')
       return this.#report.error('child-cycle', at, `child pipelines go in a circle: ${names}`, 'use routes for loops')
     }
-    if (chain.length > LIMITS.childDepth) return this.#report.error('child-depth', at, `child pipelines nest deeper than ${LIMITS.childDepth} levels`)
+    if (chain.length > LIMITS.childDepth)
+      return this.#report.error('child-depth', at, `child pipelines nest deeper than ${LIMITS.childDepth} levels`)
     const loaded = await this.#loader.load({
-      file: path.join(path.dirname(this.#place.file), file), absolute, above: chain, prefix: `${prefix}${scopedId(node)}/`,
+      file: path.join(path.dirname(this.#place.file), file),
+      absolute,
+      above: chain,
+      prefix: `${prefix}${scopedId(node)}/`,
     })
     this.diagnostics.push(...loaded.diagnostics)
     for (const [name, call] of loaded.functions) this.functions.set(name, call)
@@ -240,9 +291,17 @@ class Embedding {
     for (const [name, value] of Object.entries(given)) {
       const { type } = asRaw(Object.hasOwn(declared, name) ? declared[name] : undefined)
       if (type === undefined) {
-        this.#report.error('child-params', [...at, 'params', name], `${file} has no param \`${name}\`${didYouMean(name, Object.keys(declared))}`)
+        this.#report.error(
+          'child-params',
+          [...at, 'params', name],
+          `${file} has no param \`${name}\`${didYouMean(name, Object.keys(declared))}`,
+        )
       } else if (typeof type === 'string' && !JSON.stringify(value).includes('${{') && !isOfType(value as Json, type)) {
-        this.#report.error('child-params', [...at, 'params', name], `param \`${name}\` of ${file} is declared as ${type}, this value is not`)
+        this.#report.error(
+          'child-params',
+          [...at, 'params', name],
+          `param \`${name}\` of ${file} is declared as ${type}, this value is not`,
+        )
       }
     }
     for (const [name, param] of Object.entries(declared)) {
@@ -257,6 +316,9 @@ class Embedding {
 /** Ids of a node and the fan-outs around it, joined by `/`. */
 function scopedId(node: OutlineNode): string {
   const parent = node.scope.parent
-  const key = parent && asRaw(asRaw(parent.raw['fanout'])['branches']) && node.scope.path.at(-2) === 'branches' ? `:${String(node.scope.path.at(-1))}` : ''
+  const key =
+    parent && asRaw(asRaw(parent.raw['fanout'])['branches']) && node.scope.path.at(-2) === 'branches'
+      ? `:${String(node.scope.path.at(-1))}`
+      : ''
   return parent ? `${scopedId(parent)}${key}/${node.id}` : node.id
 }

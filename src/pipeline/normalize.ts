@@ -4,7 +4,17 @@ import { parseDuration } from '../core/duration.ts'
 import type { StatusFunction } from '../core/expressions.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
-import { ATTEMPT_KINDS, type Budget, type Fanout, type Gate, type Join, type Node, type NodeBase, type Param, type Pipeline } from '../core/pipeline.ts'
+import {
+  ATTEMPT_KINDS,
+  type Budget,
+  type Fanout,
+  type Gate,
+  type Join,
+  type Node,
+  type NodeBase,
+  type Param,
+  type Pipeline,
+} from '../core/pipeline.ts'
 import { expressionsIn } from '../core/template.ts'
 import { commandOf, checksOf, hooksOf, type Shell } from './commands-of.ts'
 import { checkExpression } from './expressions.ts'
@@ -95,7 +105,11 @@ function nodeOf(file: NodeFile, needs: readonly string[], path: Path, context: C
   return compact({ ...base, ...kind }) as Node
 }
 
-type Action = Node extends infer N ? (N extends Node ? Omit<N, keyof NodeBase> & { readonly expressions: readonly string[] } : never) : never
+type Action = Node extends infer N
+  ? N extends Node
+    ? Omit<N, keyof NodeBase> & { readonly expressions: readonly string[] }
+    : never
+  : never
 
 /** The part of a node that its kind is made of, with the expressions to evaluate when it starts. */
 function actionOf(file: NodeFile, path: Path, context: Context): Action {
@@ -120,7 +134,11 @@ function actionOf(file: NodeFile, path: Path, context: Context): Action {
     const params = (file.child.params ?? {}) as JsonObject
     const pipeline = embedded.children.get(pathKey(path))
     if (!pipeline) throw new Error(`child pipeline of ${file.id} was not loaded`)
-    return { kind: 'child', child: { file: file.child.file, pipeline, params }, expressions: [...expressionsIn(params)] }
+    return {
+      kind: 'child',
+      child: { file: file.child.file, pipeline, params },
+      expressions: [...expressionsIn(params)],
+    }
   }
   const wait = file.wait?.for !== undefined ? { for: file.wait.for } : { until: file.wait?.until ?? '' }
   return { kind: 'wait', wait, expressions: [...expressionsIn(wait)] }
@@ -164,7 +182,11 @@ function overOf(file: FanoutFile, path: Path, context: Context): Fanout['over'] 
   if (file.count !== undefined) return { count: file.count }
   if (file.branches) {
     const branches = Object.entries(file.branches)
-    return { branches: Object.fromEntries(branches.map(([key, nodes]) => [key, nodesOf(nodes, [...path, 'branches', key], context)])) }
+    return {
+      branches: Object.fromEntries(
+        branches.map(([key, nodes]) => [key, nodesOf(nodes, [...path, 'branches', key], context)]),
+      ),
+    }
   }
   const { include = [], exclude = [], ...matrix } = (file.matrix ?? {}) as { [axis: string]: Json }
   return { matrix, include, exclude }
@@ -192,7 +214,8 @@ function budgetOf(file: PipelineFile['budget']): Budget | undefined {
   return compact({ ...rest, time_ms: ms(time), mode: mode ?? 'enforce' })
 }
 
-const ms = (duration: string | undefined): number | undefined => (duration === undefined ? undefined : parseDuration(duration))
+const ms = (duration: string | undefined): number | undefined =>
+  duration === undefined ? undefined : parseDuration(duration)
 
 /** Without the keys whose value is undefined, so that the value is the same after a round trip through JSON. */
 function compact<T extends object>(value: T): T {

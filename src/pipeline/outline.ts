@@ -101,7 +101,8 @@ class OutlineReader {
     let above: string | undefined
     for (const [index, item] of asList(list).entries()) {
       if (this.broken) break
-      if (++this.#count > LIMITS.nodes) this.#breakAt('too-many-nodes', path, `a pipeline file holds at most ${LIMITS.nodes} nodes`)
+      if (++this.#count > LIMITS.nodes)
+        this.#breakAt('too-many-nodes', path, `a pipeline file holds at most ${LIMITS.nodes} nodes`)
       if (!isJsonObject(item)) continue
       const node = this.#node(item, { path: [...path, index], scope, above, depth })
       nodes.push(node)

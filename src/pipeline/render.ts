@@ -48,7 +48,11 @@ export function toMermaid(pipeline: Pipeline): string {
 
 /** Graphviz digraph. */
 export function toDot(pipeline: Pipeline): string {
-  const lines = [`digraph ${dotText(pipeline.name)} {`, '  rankdir=TB compound=true fontname="sans-serif"', '  node [fontname="sans-serif"] edge [fontname="sans-serif"]']
+  const lines = [
+    `digraph ${dotText(pipeline.name)} {`,
+    '  rankdir=TB compound=true fontname="sans-serif"',
+    '  node [fontname="sans-serif"] edge [fontname="sans-serif"]',
+  ]
   const draw = ({ nodes, prefix }: Scope, indent: string): void => {
     for (const node of nodes) {
       const path = prefix + node.id
@@ -60,7 +64,11 @@ export function toDot(pipeline: Pipeline): string {
       lines.push(`${indent}subgraph ${dotId(`cluster_${path}`)} {`, `${indent}  label=${dotText(titleOf(node))}`)
       lines.push(`${indent}  ${dotId(path)} [shape=point label=""]`)
       for (const group of groups) {
-        if (group.title !== '') lines.push(`${indent}  subgraph ${dotId(`cluster_${group.prefix}`)} {`, `${indent}    label=${dotText(group.title)}`)
+        if (group.title !== '')
+          lines.push(
+            `${indent}  subgraph ${dotId(`cluster_${group.prefix}`)} {`,
+            `${indent}    label=${dotText(group.title)}`,
+          )
         draw(group, group.title === '' ? `${indent}  ` : `${indent}    `)
         if (group.title !== '') lines.push(`${indent}  }`)
       }
@@ -80,10 +88,22 @@ export function toDot(pipeline: Pipeline): string {
 }
 
 const MERMAID_SHAPES: { readonly [kind in Node['kind']]: readonly [string, string] } = {
-  run: ['[', ']'], agent: ['([', '])'], call: ['[[', ']]'], fanout: ['[', ']'], gate: ['{', '}'], child: ['[/', '/]'], wait: ['((', '))'],
+  run: ['[', ']'],
+  agent: ['([', '])'],
+  call: ['[[', ']]'],
+  fanout: ['[', ']'],
+  gate: ['{', '}'],
+  child: ['[/', '/]'],
+  wait: ['((', '))'],
 }
 const DOT_SHAPES: { readonly [kind in Node['kind']]: string } = {
-  run: 'box', agent: 'oval', call: 'component', fanout: 'box', gate: 'diamond', child: 'folder', wait: 'circle',
+  run: 'box',
+  agent: 'oval',
+  call: 'component',
+  fanout: 'box',
+  gate: 'diamond',
+  child: 'folder',
+  wait: 'circle',
 }
 
 /** Mermaid knows few characters in ids and some words not at all, so every node gets a number of its own. */
@@ -127,11 +147,16 @@ function groupsOf(node: Node, prefix: string): Group[] {
 
 function titleOf(node: Node): string {
   switch (node.kind) {
-    case 'fanout': return `${node.id} × ${overOf(node.fanout)}`
-    case 'child': return `${node.id} (${node.child.file})`
-    case 'gate': return `${node.id}: ${node.gate.question}`
-    case 'agent': return `${node.id} (${asText(node.agent['use'] ?? null)})`
-    default: return node.id
+    case 'fanout':
+      return `${node.id} × ${overOf(node.fanout)}`
+    case 'child':
+      return `${node.id} (${node.child.file})`
+    case 'gate':
+      return `${node.id}: ${node.gate.question}`
+    case 'agent':
+      return `${node.id} (${asText(node.agent['use'] ?? null)})`
+    default:
+      return node.id
   }
 }
 
@@ -141,8 +166,10 @@ function overOf({ over }: Fanout): string {
   return 'branches' in over ? String(Object.keys(over.branches).length) : Object.keys(over.matrix).join(' × ')
 }
 
-const short = (text: string): string => (text.length > LABEL_CHARS ? `${text.slice(0, LABEL_CHARS - 1)}…` : text).replaceAll(/\s+/g, ' ')
+const short = (text: string): string =>
+  (text.length > LABEL_CHARS ? `${text.slice(0, LABEL_CHARS - 1)}…` : text).replaceAll(/\s+/g, ' ')
 /** Characters that mean something to Mermaid become its entity codes. */
-const mermaidText = (text: string): string => short(text).replaceAll(/["#&<>`\\]/g, (char) => `#${char.codePointAt(0)};`)
+const mermaidText = (text: string): string =>
+  short(text).replaceAll(/["#&<>`\\]/g, (char) => `#${char.codePointAt(0)};`)
 const dotText = (text: string): string => dotId(short(text))
 const dotId = (text: string): string => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`

@@ -28,4 +28,5 @@ export function retryOf(retry: NonNullable<NodeFile['retry']>): Retry {
   }
 }
 
-const durationMs = (text: string | undefined): number | undefined => (text === undefined ? undefined : parseDuration(text))
+const durationMs = (text: string | undefined): number | undefined =>
+  text === undefined ? undefined : parseDuration(text)

@@ -30,7 +30,8 @@ export function checkExpressions(outline: Outline, report: Report): void {
 export function checkPrompt(outline: Outline, node: OutlineNode, file: string, text: string): Diagnostic[] {
   const report = new Report(textSource(file, text))
   const { expressions, unclosed } = sitesOfText(text, node)
-  if (unclosed) report.error('expression', [], '`${{` is not closed', 'close it with }}; for a literal one write ${{ "$" }}{{')
+  if (unclosed)
+    report.error('expression', [], '`${{` is not closed', 'close it with }}; for a literal one write ${{ "$" }}{{')
   const rules = new ExpressionRules(outline, report)
   for (const site of expressions) rules.check(site)
   return report.diagnostics
@@ -49,9 +50,18 @@ class ExpressionRules {
   check(site: ExpressionSite): void {
     const facts = checkExpression(site.source)
     if (this.#checkQuotedIds(site, facts)) return
-    if (facts.error) return this.#add(site, error('expression', `${shown(site.source)} does not compile: ${facts.error.message}`), facts.error.offset)
+    if (facts.error)
+      return this.#add(
+        site,
+        error('expression', `${shown(site.source)} does not compile: ${facts.error.message}`),
+        facts.error.offset,
+      )
     if (site.condition && facts.type !== 'bool' && facts.type !== 'dyn') {
-      this.#add(site, error('expression', `${shown(site.source)} must be true or false, it is of type ${facts.type}`), 0)
+      this.#add(
+        site,
+        error('expression', `${shown(site.source)} must be true or false, it is of type ${facts.type}`),
+        0,
+      )
     }
     for (const reference of facts.references) this.#checkReference(site, reference)
   }
@@ -61,10 +71,16 @@ class ExpressionRules {
     for (const match of site.source.matchAll(/\bnodes\.([A-Za-z_][\w-]*)/g)) {
       const id = match[1]!
       if (!isVisible(site.scope, id) || !(id.includes('-') || CEL_KEYWORDS.has(id))) continue
-      const unknown = facts.references.some((ref) => ref.root === 'nodes' && ref.path[0] !== undefined && !isVisible(site.scope, ref.path[0]))
+      const unknown = facts.references.some(
+        (ref) => ref.root === 'nodes' && ref.path[0] !== undefined && !isVisible(site.scope, ref.path[0]),
+      )
       const broken = facts.error !== undefined || unknown
       const message = `\`nodes.${id}\` does not name node \`${id}\`: CEL reads ${id.includes('-') ? '`-` as minus' : 'a keyword'}`
-      this.#add(site, { rule: 'node-id-quoting', severity: broken ? 'error' : 'warning', message, fix: `write nodes["${id}"]` }, match.index)
+      this.#add(
+        site,
+        { rule: 'node-id-quoting', severity: broken ? 'error' : 'warning', message, fix: `write nodes["${id}"]` },
+        match.index,
+      )
       return true
     }
     return false
@@ -81,7 +97,11 @@ class ExpressionRules {
     const offset = reference.offset
     if (OUTCOME_VARIABLES.includes(root)) {
       const fix = `use nodes["${site.node?.id ?? '…'}"].${root} of a node that ran, or a \`when\` of its routes`
-      this.#add(site, unknown(`\`${root}\` is known only after the node's outcome (routes, checks, hooks)`, fix), offset)
+      this.#add(
+        site,
+        unknown(`\`${root}\` is known only after the node's outcome (routes, checks, hooks)`, fix),
+        offset,
+      )
     } else if (BRANCH_VARIABLES.includes(root)) {
       this.#add(site, unknown(`\`${root}\` is known only inside a fan-out`), offset)
     } else if (isVisible(site.scope, root)) {
@@ -89,7 +109,11 @@ class ExpressionRules {
     } else if (this.#params.includes(root)) {
       this.#add(site, unknown(`unknown variable \`${root}\`, did you mean \`params.${root}\`?`), offset)
     } else {
-      this.#add(site, unknown(`unknown variable \`${root}\`${didYouMean(root, visible)}`, `there are ${[...visible].join(', ')}`), offset)
+      this.#add(
+        site,
+        unknown(`unknown variable \`${root}\`${didYouMean(root, visible)}`, `there are ${[...visible].join(', ')}`),
+        offset,
+      )
     }
   }
 
@@ -98,7 +122,9 @@ class ExpressionRules {
     if (id === undefined) return
     if (!isVisible(site.scope, id)) {
       const inside = this.#fanoutAround(id)
-      const hint = inside ? ` here; it is inside \`${inside}\`: use nodes["${inside}"].outputs.branches` : didYouMean(id, visibleIds(site.scope))
+      const hint = inside
+        ? ` here; it is inside \`${inside}\`: use nodes["${inside}"].outputs.branches`
+        : didYouMean(id, visibleIds(site.scope))
       return this.#add(site, unknown(`there is no node \`${id}\`${hint}`), offset)
     }
     if (field !== undefined && !NODE_FIELDS.includes(field)) {
@@ -116,7 +142,9 @@ class ExpressionRules {
 
   /** Only a warning: a parent pipeline may declare it. */
   #checkEnv(site: ExpressionSite, name: string | undefined, offset: number): void {
-    const declared = [asRaw(asRaw(this.#outline.raw['defaults'])['env']), asRaw(site.node?.raw['env'])].flatMap((env) => Object.keys(env))
+    const declared = [asRaw(asRaw(this.#outline.raw['defaults'])['env']), asRaw(site.node?.raw['env'])].flatMap((env) =>
+      Object.keys(env),
+    )
     if (name === undefined || declared.includes(name)) return
     const message = `\`env.${name}\` is not declared in \`env\`${didYouMean(name, declared)}`
     const fix = 'expressions see declared env only; in a shell write $NAME for the others'
@@ -136,7 +164,9 @@ class ExpressionRules {
 }
 
 function variablesOf({ scope, outcome, extra }: ExpressionSite): Set<string> {
-  const names = new Set<string>(EXPRESSION_VARIABLES.filter((name) => !OUTCOME_VARIABLES.includes(name) && !BRANCH_VARIABLES.includes(name)))
+  const names = new Set<string>(
+    EXPRESSION_VARIABLES.filter((name) => !OUTCOME_VARIABLES.includes(name) && !BRANCH_VARIABLES.includes(name)),
+  )
   for (const name of extra) names.add(name)
   if (outcome) for (const name of OUTCOME_VARIABLES) names.add(name)
   for (let at = scope.parent; at; at = at.scope.parent) {
@@ -161,4 +191,5 @@ type Problem = Pick<Diagnostic, 'rule' | 'severity' | 'message' | 'fix'>
 const error = (rule: string, message: string, fix?: string): Problem => ({ rule, severity: 'error', message, fix })
 const unknown = (message: string, fix?: string): Problem => error('expression-unknown', message, fix)
 
-const shown = (source: string): string => `\`${source.length > SHOWN_CHARS ? `${source.slice(0, SHOWN_CHARS)}…` : source}\``
+const shown = (source: string): string =>
+  `\`${source.length > SHOWN_CHARS ? `${source.slice(0, SHOWN_CHARS)}…` : source}\``

@@ -24,7 +24,12 @@ function checkIds(scope: OutlineScope, report: Report): void {
     const first = scope.byId.get(node.id)
     if (first !== node) {
       const { line } = report.source.locate([...(first?.path ?? []), 'id'])
-      report.error('duplicate-id', [...node.path, 'id'], `another node of this list is called \`${node.id}\` (line ${line})`, 'rename one of them')
+      report.error(
+        'duplicate-id',
+        [...node.path, 'id'],
+        `another node of this list is called \`${node.id}\` (line ${line})`,
+        'rename one of them',
+      )
     }
     if (ROUTE_ENDS.includes(node.id)) {
       report.error('bad-id', [...node.path, 'id'], `\`${node.id}\` means something else in routes`, 'choose another id')
@@ -37,11 +42,21 @@ function checkRoutes(scope: OutlineScope, outline: Outline, report: Report): voi
   for (const node of scope.nodes) {
     let always = false
     for (const { to, when, path } of node.routes) {
-      if (always) report.warning('route-shadowed', path, 'a route before it without `when` is always taken', 'put the route without `when` last')
+      if (always)
+        report.warning(
+          'route-shadowed',
+          path,
+          'a route before it without `when` is always taken',
+          'put the route without `when` last',
+        )
       if (when === undefined) always = true
       if (scope.byId.has(to) || ROUTE_ENDS.includes(to)) continue
       const elsewhere = outline.scopesById.has(to) ? '; a route stays within its own list of nodes' : ''
-      report.error('route-missing', [...path, 'to'], `the route leads to \`${to}\`, which is no node of this list${didYouMean(to, ids)}${elsewhere}`)
+      report.error(
+        'route-missing',
+        [...path, 'to'],
+        `the route leads to \`${to}\`, which is no node of this list${didYouMean(to, ids)}${elsewhere}`,
+      )
     }
   }
 }
@@ -56,7 +71,11 @@ function checkNeeds(scope: OutlineScope, outline: Outline, report: Report): Set<
       const needed = scope.byId.get(need)
       if (!needed) {
         const elsewhere = outline.scopesById.has(need) ? '; only nodes of the same list can be needed' : ''
-        report.error('needs-missing', path, `\`${node.id}\` needs \`${need}\`, which is no node of this list${didYouMean(need, scope.byId.keys())}${elsewhere}`)
+        report.error(
+          'needs-missing',
+          path,
+          `\`${node.id}\` needs \`${need}\`, which is no node of this list${didYouMean(need, scope.byId.keys())}${elsewhere}`,
+        )
         broken.add(node)
       } else if (needed.routed && !routedTo.has(need)) {
         const message = `\`${node.id}\` needs \`${need}\`, which is \`routed\` and no route of this list leads to it`
@@ -145,14 +164,17 @@ function reportUnreached(node: OutlineNode, report: Report, reached: ReadonlySet
     report.error('unreachable', path, `\`${node.id}\` is \`routed\` and no route that can be taken leads to it`, fix)
     return
   }
-  const routing = node.needs.find((need) => alwaysRoutes(node.scope.byId.get(need)) && reached.has(node.scope.byId.get(need)!))
+  const routing = node.needs.find(
+    (need) => alwaysRoutes(node.scope.byId.get(need)) && reached.has(node.scope.byId.get(need)!),
+  )
   // What waits for a node that is reported itself needs no report of its own.
   if (routing === undefined) return
   const message = `\`${node.id}\` can never start: it needs \`${routing}\`, whose route without \`when\` is always taken`
   report.error('unreachable', path, message, 'give that route a `when`, or change `needs`')
 }
 
-const alwaysRoutes = (node: OutlineNode | undefined): boolean => node?.routes.some((route) => route.when === undefined) ?? false
+const alwaysRoutes = (node: OutlineNode | undefined): boolean =>
+  node?.routes.some((route) => route.when === undefined) ?? false
 /** Its `when` calls a status function, so it may start although a need failed. */
 const ignoresFailure = (node: OutlineNode): boolean =>
   typeof node.raw['when'] === 'string' && checkExpression(node.raw['when']).calls.some((call) => call !== 'success')
@@ -163,14 +185,24 @@ function checkJoin(node: OutlineNode, report: Report): void {
   const { at_least: atLeast, quorum } = asRaw(fanout['join'])
   const branches = branchCount(fanout)
   if (typeof quorum === 'number' && !(quorum > 0 && quorum <= 1)) {
-    report.error('join-impossible', [...path, 'quorum'], `a quorum is a share in (0, 1], found ${quorum}`, 'for a number of branches use at_least')
+    report.error(
+      'join-impossible',
+      [...path, 'quorum'],
+      `a quorum is a share in (0, 1], found ${quorum}`,
+      'for a number of branches use at_least',
+    )
   }
   if (branches === undefined) return
   if (typeof atLeast === 'number' && atLeast > branches) {
     const message = `the join can never be met: at_least ${atLeast} of ${branches} ${branches === 1 ? 'branch' : 'branches'}`
     report.error('join-impossible', [...path, 'at_least'], message, `use at_least ${branches} or less`)
   } else if (branches === 0 && fanout['join'] !== undefined && fanout['join'] !== 'all') {
-    report.error('join-impossible', path, 'the join can never be met: there are no branches', 'use join: all or add branches')
+    report.error(
+      'join-impossible',
+      path,
+      'the join can never be met: there are no branches',
+      'use join: all or add branches',
+    )
   }
 }
 
@@ -183,7 +215,8 @@ function branchCount(fanout: { readonly [key: string]: unknown }): number | unde
   const { include, exclude, ...axes } = asRaw(fanout['matrix'])
   if (exclude !== undefined && asList(exclude).length > 0) return undefined
   const lists = Object.values(axes)
-  if (!lists.every((axis) => Array.isArray(axis)) || (include !== undefined && !Array.isArray(include))) return undefined
+  if (!lists.every((axis) => Array.isArray(axis)) || (include !== undefined && !Array.isArray(include)))
+    return undefined
   const combinations = lists.length === 0 ? 0 : lists.reduce((product, axis) => product * axis.length, 1)
   return asList(include).length > 0 ? undefined : combinations
 }

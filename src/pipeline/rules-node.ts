@@ -10,7 +10,17 @@ import { isOfType } from './params.ts'
 import { KIND_KEYS } from './schema-node.ts'
 
 /** Variables that expressions always see; `as` cannot take their names. */
-export const EXPRESSION_VARIABLES = ['params', 'env', 'run', 'nodes', 'branch', 'item', 'result', 'label', 'failure'] as const
+export const EXPRESSION_VARIABLES = [
+  'params',
+  'env',
+  'run',
+  'nodes',
+  'branch',
+  'item',
+  'result',
+  'label',
+  'failure',
+] as const
 
 /** Runs all rules about single nodes and about the head of the file. `typescript` = functions are possible. */
 export function checkNodes(outline: Outline, report: Report, typescript: boolean): void {
@@ -38,7 +48,8 @@ function checkParams(raw: Raw, report: Report): void {
     const allowed = param['enum']
     const path = ['params', name]
     for (const [index, item] of asList(allowed).entries()) {
-      if (!isOfType(item as Json, type)) report.error('wrong-value', [...path, 'enum', index], `\`${name}\` is declared as ${type}, this value is not`)
+      if (!isOfType(item as Json, type))
+        report.error('wrong-value', [...path, 'enum', index], `\`${name}\` is declared as ${type}, this value is not`)
     }
     const given = param['default']
     if (given === undefined) continue
@@ -53,12 +64,27 @@ function checkParams(raw: Raw, report: Report): void {
 function checkKind(node: OutlineNode, report: Report, typescript: boolean): void {
   const kinds = KIND_KEYS.filter((key) => node.raw[key] !== undefined)
   if (kinds.length === 0) {
-    report.error('node-kind', node.path, `node \`${node.id}\` does nothing`, `give it exactly one of ${KIND_KEYS.filter((key) => typescript || key !== 'call').join(', ')}`)
+    report.error(
+      'node-kind',
+      node.path,
+      `node \`${node.id}\` does nothing`,
+      `give it exactly one of ${KIND_KEYS.filter((key) => typescript || key !== 'call').join(', ')}`,
+    )
   } else if (kinds.length > 1) {
-    report.error('node-kind', [...node.path, kinds[1]!], `node \`${node.id}\` has ${kinds.length} kinds: ${kinds.join(', ')}`, 'a node has exactly one; split it')
+    report.error(
+      'node-kind',
+      [...node.path, kinds[1]!],
+      `node \`${node.id}\` has ${kinds.length} kinds: ${kinds.join(', ')}`,
+      'a node has exactly one; split it',
+    )
   }
   if (node.raw['call'] !== undefined && !typescript) {
-    report.error('call-function', [...node.path, 'call'], 'only a TypeScript pipeline can call functions', "write the pipeline in TypeScript: call('id', async (ctx) => …)")
+    report.error(
+      'call-function',
+      [...node.path, 'call'],
+      'only a TypeScript pipeline can call functions',
+      "write the pipeline in TypeScript: call('id', async (ctx) => …)",
+    )
   }
 }
 
@@ -69,7 +95,12 @@ function checkAttemptKeys(node: OutlineNode, report: Report): void {
   for (const key of ['retry', 'stall_timeout']) {
     if (node.raw[key] === undefined) continue
     const fix = node.kind === 'fanout' ? 'put it on the nodes inside' : 'remove it'
-    report.error('no-attempts', [...node.path, key], `\`${key}\` is for run, agent and call nodes; a ${node.kind} node has no attempts`, fix)
+    report.error(
+      'no-attempts',
+      [...node.path, key],
+      `\`${key}\` is for run, agent and call nodes; a ${node.kind} node has no attempts`,
+      fix,
+    )
   }
 }
 
@@ -78,7 +109,12 @@ function checkSecrets(node: OutlineNode, declared: readonly string[], report: Re
     if (typeof name !== 'string' || declared.includes(name)) continue
     const meant = didYouMean(name, declared)
     const fix = meant ? undefined : `add it to \`secrets\` at the top: [${[...declared, name].join(', ')}]`
-    report.error('secret-undeclared', [...node.path, 'secrets', index], `secret \`${name}\` is not declared${meant}`, fix)
+    report.error(
+      'secret-undeclared',
+      [...node.path, 'secrets', index],
+      `secret \`${name}\` is not declared${meant}`,
+      fix,
+    )
   }
 }
 
@@ -88,14 +124,20 @@ function checkDecision(node: OutlineNode, report: Report): void {
   const path = [...node.path, 'decision']
   if (node.kind && !hasAttempts(node.kind)) {
     const fix = node.kind === 'gate' ? 'a gate has `choices`' : 'remove it'
-    report.error('no-attempts', path, `\`decision\` is for run, agent and call nodes; a ${node.kind} node reports no label`, fix)
+    report.error(
+      'no-attempts',
+      path,
+      `\`decision\` is for run, agent and call nodes; a ${node.kind} node reports no label`,
+      fix,
+    )
   }
   checkRepeated(labels, path, report)
 }
 
 function checkRepeated(labels: unknown, path: readonly PropertyKey[], report: Report): void {
   for (const [index, label] of asStrings(labels).entries()) {
-    if (asStrings(labels).indexOf(label) < index) report.error('wrong-value', [...path, index], `\`${label}\` is listed twice`)
+    if (asStrings(labels).indexOf(label) < index)
+      report.error('wrong-value', [...path, index], `\`${label}\` is listed twice`)
   }
 }
 
@@ -104,14 +146,22 @@ function checkGate(node: OutlineNode, report: Report): void {
   const path = [...node.path, 'gate']
   const choices = gate['choices'] === undefined ? ['approve', 'reject'] : asStrings(gate['choices'])
   checkRepeated(gate['choices'], [...path, 'choices'], report)
-  const unknown = (choice: string): string => `\`${choice}\` is none of the choices (${choices.join(', ')})${didYouMean(choice, choices)}`
+  const unknown = (choice: string): string =>
+    `\`${choice}\` is none of the choices (${choices.join(', ')})${didYouMean(choice, choices)}`
   const fallback = gate['default']
-  if (typeof fallback === 'string' && !choices.includes(fallback)) report.error('choice-unknown', [...path, 'default'], unknown(fallback))
+  if (typeof fallback === 'string' && !choices.includes(fallback))
+    report.error('choice-unknown', [...path, 'default'], unknown(fallback))
   if (fallback !== undefined && gate['timeout'] === undefined) {
-    report.warning('gate-default', [...path, 'default'], 'the default is never used: the gate waits for ever', 'add `timeout` to the gate')
+    report.warning(
+      'gate-default',
+      [...path, 'default'],
+      'the default is never used: the gate waits for ever',
+      'add `timeout` to the gate',
+    )
   }
   for (const [index, choice] of asList(gate['reject']).entries()) {
-    if (typeof choice === 'string' && !choices.includes(choice)) report.error('choice-unknown', [...path, 'reject', index], unknown(choice))
+    if (typeof choice === 'string' && !choices.includes(choice))
+      report.error('choice-unknown', [...path, 'reject', index], unknown(choice))
   }
 }
 
@@ -119,7 +169,11 @@ function checkOne(node: OutlineNode, kind: string, keys: readonly string[], repo
   const given = keys.filter((key) => asRaw(node.raw[kind])[key] !== undefined)
   if (given.length === 1) return
   const found = given.length === 0 ? 'none' : given.join(' and ')
-  report.error('wrong-value', [...node.path, kind], `\`${kind}\` needs exactly one of ${keys.join(', ')}; found ${found}`)
+  report.error(
+    'wrong-value',
+    [...node.path, kind],
+    `\`${kind}\` needs exactly one of ${keys.join(', ')}; found ${found}`,
+  )
 }
 
 function checkFanout(node: OutlineNode, report: Report): void {
@@ -133,14 +187,24 @@ function checkFanout(node: OutlineNode, report: Report): void {
     report.error('missing-key', path, 'a fan-out needs `nodes`: what each branch does', 'add nodes: [ … ]')
   }
   for (const [key, nodes] of Object.entries(asRaw(fanout['branches']))) {
-    if (keySlug(key) !== key) report.error('bad-id', [...path, 'branches', key], `branch \`${key}\`: keys hold letters, digits, . _ and - only (at most 64)`)
-    if (Array.isArray(nodes) && nodes.length === 0) report.error('wrong-value', [...path, 'branches', key], `branch \`${key}\` has no nodes`)
+    if (keySlug(key) !== key)
+      report.error(
+        'bad-id',
+        [...path, 'branches', key],
+        `branch \`${key}\`: keys hold letters, digits, . _ and - only (at most 64)`,
+      )
+    if (Array.isArray(nodes) && nodes.length === 0)
+      report.error('wrong-value', [...path, 'branches', key], `branch \`${key}\` has no nodes`)
   }
   if (fanout['key'] !== undefined && fanout['each'] === undefined) {
     report.error('wrong-value', [...path, 'key'], '`key` names the branches of `each`', 'remove it')
   }
   if (fanout['merge'] !== undefined && fanout['merge'] !== 'none' && fanout['workspace'] !== 'worktree') {
-    report.error('wrong-value', [...path, 'merge'], '`merge` needs `workspace: worktree`: in a shared workspace there is nothing to merge')
+    report.error(
+      'wrong-value',
+      [...path, 'merge'],
+      '`merge` needs `workspace: worktree`: in a shared workspace there is nothing to merge',
+    )
   }
   checkAxes(fanout['matrix'], [...path, 'matrix'], report)
   checkAs(fanout['as'], [...path, 'as'], report)
@@ -158,9 +222,19 @@ function checkAxes(matrix: unknown, path: readonly PropertyKey[], report: Report
 function checkAs(name: unknown, path: readonly PropertyKey[], report: Report): void {
   if (typeof name !== 'string') return
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || CEL_KEYWORDS.has(name)) {
-    report.error('bad-id', path, `\`as: ${name}\` cannot be read in expressions`, 'use letters, digits and _, and no CEL keyword')
+    report.error(
+      'bad-id',
+      path,
+      `\`as: ${name}\` cannot be read in expressions`,
+      'use letters, digits and _, and no CEL keyword',
+    )
   } else if (name !== 'item' && ((EXPRESSION_VARIABLES as readonly string[]).includes(name) || isCelName(name))) {
-    report.error('bad-id', path, `\`as: ${name}\` would hide what expressions already call \`${name}\``, 'choose another name')
+    report.error(
+      'bad-id',
+      path,
+      `\`as: ${name}\` would hide what expressions already call \`${name}\``,
+      'choose another name',
+    )
   }
 }
 

@@ -9,8 +9,15 @@ type Issue = z.core.$ZodIssue
 export type Spelling = (key: string) => string
 
 const NOUNS: { readonly [type: string]: string } = {
-  string: 'a string', number: 'a number', int: 'a whole number', boolean: 'true or false', array: 'a list', object: 'a map',
-  record: 'a map', null: 'nothing', undefined: 'nothing',
+  string: 'a string',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a map',
+  record: 'a map',
+  null: 'nothing',
+  undefined: 'nothing',
 }
 
 /** Checks the shape of a whole file; `file` is there when nothing is wrong with it. */
@@ -67,7 +74,9 @@ function diagnose(issue: Issue, prefix: Path, context: Context): Diagnostic[] {
   const path = [...prefix, ...issue.path]
   if (issue.code === 'unrecognized_keys') {
     const messages = issue.message.split('\n')
-    return issue.keys.map((key, i) => place(context.source.locate([...path, key], 'key'), 'unknown-key', messages[i] ?? issue.message, context))
+    return issue.keys.map((key, i) =>
+      place(context.source.locate([...path, key], 'key'), 'unknown-key', messages[i] ?? issue.message, context),
+    )
   }
   if (issue.code === 'invalid_union') {
     const meant = meantBranch(issue.errors)
@@ -77,14 +86,29 @@ function diagnose(issue: Issue, prefix: Path, context: Context): Diagnostic[] {
     const reason = issue.issues[0]?.message ?? 'is not a valid name'
     return [place(context.source.locate(path, 'key'), 'bad-name', `\`${String(path.at(-1))}\`: ${reason}`, context)]
   }
-  if (issue.message.startsWith('missing key')) return [place(context.source.locate(path.slice(0, -1)), 'missing-key', issue.message, context)]
-  const rule = path.at(-1) === 'id' && issue.code !== 'invalid_type' ? 'bad-id' : issue.code === 'invalid_type' ? 'wrong-type' : 'wrong-value'
-  return [place(context.source.locate(path), rule, `${nameOf(path, context.spell)}${issue.message}${found(valueAt(context.source.value, path))}`, context)]
+  if (issue.message.startsWith('missing key'))
+    return [place(context.source.locate(path.slice(0, -1)), 'missing-key', issue.message, context)]
+  const rule =
+    path.at(-1) === 'id' && issue.code !== 'invalid_type'
+      ? 'bad-id'
+      : issue.code === 'invalid_type'
+        ? 'wrong-type'
+        : 'wrong-value'
+  return [
+    place(
+      context.source.locate(path),
+      rule,
+      `${nameOf(path, context.spell)}${issue.message}${found(valueAt(context.source.value, path))}`,
+      context,
+    ),
+  ]
 }
 
 /** Of a union's branches the one the value was surely meant for: its own type fits, and only parts inside are wrong. */
 function meantBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
-  const fitting = branches.filter((issues) => !issues.some((issue) => issue.path.length === 0 && issue.code !== 'unrecognized_keys'))
+  const fitting = branches.filter(
+    (issues) => !issues.some((issue) => issue.path.length === 0 && issue.code !== 'unrecognized_keys'),
+  )
   return fitting.length === 1 ? fitting[0] : undefined
 }
 
@@ -96,13 +120,16 @@ function place(position: Position, rule: string, message: string, { source }: Co
 function nameOf(path: Path, spell: Spelling): string {
   const from = path.lastIndexOf('nodes')
   const inner = from >= 0 && typeof path[from + 1] === 'number' ? path.slice(from + 2) : path
-  const name = inner.map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i > 0 ? '.' : ''}${spell(String(part))}`)).join('')
+  const name = inner
+    .map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i > 0 ? '.' : ''}${spell(String(part))}`))
+    .join('')
   return name === '' ? '' : `\`${name}\`: `
 }
 
 function valueAt(value: unknown, path: Path): unknown {
   let at = value
-  for (const part of path) at = typeof at === 'object' && at !== null ? (at as { [key: PropertyKey]: unknown })[part] : undefined
+  for (const part of path)
+    at = typeof at === 'object' && at !== null ? (at as { [key: PropertyKey]: unknown })[part] : undefined
   return at
 }
 

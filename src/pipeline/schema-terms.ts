@@ -12,7 +12,9 @@ const TEMPLATE = /^\s*\$\{\{[\s\S]*\}\}\s*$/
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
 
 /** A message of our own for values that are wrong; missing ones are said to be missing. */
-export const says = (message: string) => ({ error: (issue: { input?: unknown }) => (issue.input === undefined ? undefined : message) })
+export const says = (message: string) => ({
+  error: (issue: { input?: unknown }) => (issue.input === undefined ? undefined : message),
+})
 
 const needsUnit = says('a duration needs a unit (ms, s, m, h or d), like 30s or 1h30m')
 export const duration = z.string(needsUnit).regex(DURATION, needsUnit)
@@ -34,7 +36,7 @@ export const environment = z.record(
 const commandRule = 'expected a string (run by a shell) or a list of strings (a program and its arguments)'
 export const command = z.union([text, z.array(z.string()).min(1)], says(commandRule))
 
-export const hook = z.union(
+const hook = z.union(
   [
     text,
     z.array(z.string()).min(1),
@@ -53,7 +55,10 @@ const runHookLists = {
   on_finish: z.array(hook).optional().describe('Always run at the end; after a cancel only these run.'),
 }
 export const runHooks = z.strictObject(runHookLists)
-export const nodeHooks = z.strictObject({ ...runHookLists, on_retry: z.array(hook).optional().describe('Run before each retry.') })
+export const nodeHooks = z.strictObject({
+  ...runHookLists,
+  on_retry: z.array(hook).optional().describe('Run before each retry.'),
+})
 
 export const check = z.strictObject({
   name: text.optional().describe('Shown in the journal and in traces; default: the command.'),
@@ -63,7 +68,10 @@ export const check = z.strictObject({
   timeout: duration.optional().describe('Default 10m.'),
 })
 
-const retryCodes = [...Object.keys(FAILURE_CLASSES).filter((name) => name !== 'skip'), ...FAILURE_CODES] as [string, ...string[]]
+const retryCodes = [...Object.keys(FAILURE_CLASSES).filter((name) => name !== 'skip'), ...FAILURE_CODES] as [
+  string,
+  ...string[],
+]
 const preset = z.enum(RETRY_PRESETS)
 const attemptCount = z.int().min(1, says('must be at least 1 (the first attempt counts)')).max(LIMITS.attempts)
 const retryMap = z.strictObject({
@@ -72,7 +80,10 @@ const retryMap = z.strictObject({
   factor: z.number().min(1).optional().describe('Each delay is the one before times this; default 2.'),
   max: duration.optional().describe('No delay is longer; default 60s.'),
   jitter: z.number().min(0).max(1).optional().describe('Share of a delay that is spread; default 0.5.'),
-  on: z.array(z.enum(retryCodes)).optional().describe('Failure codes or classes to retry; default: all that are not hopeless.'),
+  on: z
+    .array(z.enum(retryCodes))
+    .optional()
+    .describe('Failure codes or classes to retry; default: all that are not hopeless.'),
 })
 export const retry = z.union(
   [preset, attemptCount, retryMap],

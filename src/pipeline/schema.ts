@@ -3,7 +3,20 @@
 import { z } from 'zod'
 import type { JsonObject } from '../core/json.ts'
 import { nodeSchema } from './schema-node.ts'
-import { budget, duration, environment, json, param, paramName, positive, retry, runHooks, says, secretName, text } from './schema-terms.ts'
+import {
+  budget,
+  duration,
+  environment,
+  json,
+  param,
+  paramName,
+  positive,
+  retry,
+  runHooks,
+  says,
+  secretName,
+  text,
+} from './schema-terms.ts'
 
 const defaults = z.strictObject({
   timeout: duration.optional().describe('Timeout of attempts.'),
@@ -15,14 +28,25 @@ export const pipelineSchema = z.strictObject({
   name: text.max(200).describe('Name of the pipeline; shown in traces and metrics, so keep it the same for every run.'),
   description: z.string().optional(),
   params: z.record(paramName, param).optional().describe('What a run can be given (--param name=value).'),
-  secrets: z.array(secretName).optional().describe('Environment variables that are masked everywhere; nodes list those they get.'),
+  secrets: z
+    .array(secretName)
+    .optional()
+    .describe('Environment variables that are masked everywhere; nodes list those they get.'),
   defaults: defaults.optional().describe('What holds for every node that says nothing else.'),
   budget: budget.optional().describe('What a run may use up.'),
-  breaker: z.strictObject({ limit: positive.describe('Equal failure signatures before a loop is stopped; default 3.') }).optional(),
+  breaker: z
+    .strictObject({ limit: positive.describe('Equal failure signatures before a loop is stopped; default 3.') })
+    .optional(),
   max_parallel: positive.optional().describe('Attempts running at once in a run; default 8.'),
-  on_failure: z.enum(['continue', 'fail_fast']).optional().describe('What a failed node does to nodes that do not depend on it; default continue.'),
+  on_failure: z
+    .enum(['continue', 'fail_fast'])
+    .optional()
+    .describe('What a failed node does to nodes that do not depend on it; default continue.'),
   hooks: runHooks.optional().describe('Commands at the end of the run.'),
-  outputs: z.record(z.string(), json).optional().describe('As a child pipeline: what it gives its parent, from its own nodes.'),
+  outputs: z
+    .record(z.string(), json)
+    .optional()
+    .describe('As a child pipeline: what it gives its parent, from its own nodes.'),
   nodes: z.array(nodeSchema).min(1, says('a pipeline needs at least one node')).describe('The graph.'),
 })
 export type PipelineFile = z.infer<typeof pipelineSchema>

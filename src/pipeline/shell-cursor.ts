@@ -16,7 +16,8 @@ const MAX_DEPTH = 64
 /** How far back the lint looks for the beginning of a command. */
 const LINT_CHARS = 4_096
 const EVALUATES = /(?:^|[\s;&|(`])(?:eval|let)\s/
-const SHELL_STRING = /(?:^|[\s;&|(`/])(?:ba|da|z|k|a)?sh\s+(?:-\S+\s+)*-[A-Za-z]*c\s+(?:"(?:[^"\\]|\\[\s\S])*|[^\s"']*)$/
+const SHELL_STRING =
+  /(?:^|[\s;&|(`/])(?:ba|da|z|k|a)?sh\s+(?:-\S+\s+)*-[A-Za-z]*c\s+(?:"(?:[^"\\]|\\[\s\S])*|[^\s"']*)$/
 const SHELL_STDIN = /(?:^|[\s;&|(`/])(?:(?:ba|da|z|k|a)?sh|ssh)(?:\s|$)/
 
 /** Reads a script from left to right and writes it again with references in place of expressions. */
@@ -77,11 +78,15 @@ export class ShellCursor {
 
   #lint(): void {
     const texts = this.commandStarts.map((start) => this.source.slice(Math.max(start, this.at - LINT_CHARS), this.at))
-    const evaluated = texts.some((text) => EVALUATES.test(text) || SHELL_STRING.test(text)) || SHELL_STDIN.test(this.heredocCommand)
+    const evaluated =
+      texts.some((text) => EVALUATES.test(text) || SHELL_STRING.test(text)) || SHELL_STDIN.test(this.heredocCommand)
     if (!evaluated) return
     this.problems.push({
-      rule: 'shell-eval', severity: 'warning', offset: this.at,
-      message: 'the value becomes part of a script that another shell runs (eval, let, sh -c or a here-document for a shell)',
+      rule: 'shell-eval',
+      severity: 'warning',
+      offset: this.at,
+      message:
+        'the value becomes part of a script that another shell runs (eval, let, sh -c or a here-document for a shell)',
       fix: `pass it as an argument: sh -c 'echo "$1"' sh \${{ … }}`,
     })
   }
@@ -102,7 +107,13 @@ export class ShellCursor {
       return
     }
     const fix = 'put the script into a file'
-    this.problems.push({ rule: 'shell-quote', severity: 'error', message: 'the script nests too deep to be read', fix, offset: this.at })
+    this.problems.push({
+      rule: 'shell-quote',
+      severity: 'error',
+      message: 'the script nests too deep to be read',
+      fix,
+      offset: this.at,
+    })
     this.copy(this.source.length - this.at)
   }
 }

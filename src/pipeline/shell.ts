@@ -60,7 +60,8 @@ class ShellScanner {
   /** One token of unquoted text; true when it was the closing one. */
   #codeStep(code: Code): boolean {
     const char = this.#cursor.source[this.#cursor.at]!
-    if (this.#cursor.expression('"', '"') || this.#quoted(char) || this.#substitution(char, false, code.limit)) return endWord(code)
+    if (this.#cursor.expression('"', '"') || this.#quoted(char) || this.#substitution(char, false, code.limit))
+      return endWord(code)
     switch (char) {
       case '\\':
         this.#escape()
@@ -88,7 +89,9 @@ class ShellScanner {
         this.#cursor.copy(1)
         for (const heredoc of code.heredocs.splice(0)) this.#heredocBody(heredoc, code.limit)
         return this.#nextCommand(code)
-      case ';': case '&': case '|':
+      case ';':
+      case '&':
+      case '|':
         this.#cursor.copy(1)
         return this.#nextCommand(code)
       default:
@@ -274,7 +277,10 @@ class ShellScanner {
     const fix = `write <<${heredoc.delimiter} without quotes (and \\$ for a literal dollar)`
     while (this.#cursor.at < end) {
       if (!heredoc.quoted) this.#textStep(this.#cursor.source[this.#cursor.at]!, end)
-      else if (!this.#cursor.refuse('an expression in a here-document with a quoted delimiter would stay literal text', fix)) this.#cursor.copy(1)
+      else if (
+        !this.#cursor.refuse('an expression in a here-document with a quoted delimiter would stay literal text', fix)
+      )
+        this.#cursor.copy(1)
     }
     this.#cursor.heredocCommand = outer
     const newline = this.#cursor.source.indexOf('\n', this.#cursor.at)
@@ -294,7 +300,6 @@ class ShellScanner {
     }
     return limit
   }
-
 }
 
 interface Code {

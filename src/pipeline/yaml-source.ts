@@ -1,6 +1,18 @@
 // Owns: reading YAML text within bounds (size, nesting, alias expansion) and finding the line and column of a value.
 // Must not: know what a pipeline is.
-import { isAlias, isCollection, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node, type Pair } from 'yaml'
+import {
+  isAlias,
+  isCollection,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Document,
+  type Node,
+  type Pair,
+} from 'yaml'
 import { LIMITS } from '../core/limits.ts'
 import type { Diagnostic } from './diagnostic.ts'
 
@@ -57,34 +69,68 @@ export function readYaml(file: string, text: string): { source?: Source; diagnos
     const { line, col } = counter.linePos(Math.max(0, offset))
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
-  const problem = (rule: string, message: string, offset = 0, fix?: string): Diagnostic =>
-    ({ file, ...at(offset), rule, severity: 'error', message, fix })
+  const problem = (rule: string, message: string, offset = 0, fix?: string): Diagnostic => ({
+    file,
+    ...at(offset),
+    rule,
+    severity: 'error',
+    message,
+    fix,
+  })
 
   if (Buffer.byteLength(text) > LIMITS.pipelineBytes) {
     const message = `the file is larger than ${LIMITS.pipelineBytes} bytes`
-    return { diagnostics: [{ file, line: 1, column: 1, rule: 'file-size', severity: 'error', message, fix: 'move parts into child pipelines' }] }
+    return {
+      diagnostics: [
+        {
+          file,
+          line: 1,
+          column: 1,
+          rule: 'file-size',
+          severity: 'error',
+          message,
+          fix: 'move parts into child pipelines',
+        },
+      ],
+    }
   }
   try {
     const document = parseDocument(text, { lineCounter: counter, merge: true, prettyErrors: false, stringKeys: false })
     const faults = [...document.errors, ...document.warnings]
     // Where the parser gave up depends on the stack, so no place is given.
-    if (faults.some((fault) => fault.code === 'RESOURCE_EXHAUSTION')) return { diagnostics: [problem('too-deep', 'the file nests too deep', 0, 'flatten it')] }
-    if (faults.length > 0) return { diagnostics: faults.slice(0, MAX_SYNTAX_PROBLEMS).map((fault) => syntaxProblem(fault, problem)) }
+    if (faults.some((fault) => fault.code === 'RESOURCE_EXHAUSTION'))
+      return { diagnostics: [problem('too-deep', 'the file nests too deep', 0, 'flatten it')] }
+    if (faults.length > 0)
+      return { diagnostics: faults.slice(0, MAX_SYNTAX_PROBLEMS).map((fault) => syntaxProblem(fault, problem)) }
     const value: unknown = document.toJS({ maxAliasCount: LIMITS.yamlAliases })
     const excess = excessOf(value)
     if (excess) return { diagnostics: [problem(excess.rule, excess.message, 0, excess.fix)] }
     return { source: documentSource({ file, text, value, document, at }), diagnostics: [] }
   } catch (error) {
     if (error instanceof ReferenceError) {
-      return { diagnostics: [problem('alias-expansion', `aliases may expand at most ${LIMITS.yamlAliases} times in all`, 0, 'write the repeated part out')] }
+      return {
+        diagnostics: [
+          problem(
+            'alias-expansion',
+            `aliases may expand at most ${LIMITS.yamlAliases} times in all`,
+            0,
+            'write the repeated part out',
+          ),
+        ],
+      }
     }
-    if (error instanceof RangeError) return { diagnostics: [problem('too-deep', 'the file nests too deep', 0, 'flatten it')] }
+    if (error instanceof RangeError)
+      return { diagnostics: [problem('too-deep', 'the file nests too deep', 0, 'flatten it')] }
     return { diagnostics: [problem('yaml-syntax', `cannot be read: ${(error as Error).message}`)] }
   }
 }
 
-function syntaxProblem(fault: { code: string; message: string; pos: [number, number] }, problem: (rule: string, message: string, offset: number, fix?: string) => Diagnostic): Diagnostic {
-  if (fault.code === 'DUPLICATE_KEY') return problem('duplicate-key', 'this key is already in the mapping', fault.pos[0], 'remove one of them')
+function syntaxProblem(
+  fault: { code: string; message: string; pos: [number, number] },
+  problem: (rule: string, message: string, offset: number, fix?: string) => Diagnostic,
+): Diagnostic {
+  if (fault.code === 'DUPLICATE_KEY')
+    return problem('duplicate-key', 'this key is already in the mapping', fault.pos[0], 'remove one of them')
   const multiple = fault.code === 'MULTIPLE_DOCS'
   const message = multiple ? 'the file holds several YAML documents, a pipeline is one' : fault.message.split('\n')[0]!
   return problem('yaml-syntax', message, fault.pos[0])
@@ -108,9 +154,14 @@ function excessOf(value: unknown): { rule: string; message: string; fix: string 
     }
   }
   visit(value, 0)
-  if (tooDeep) return { rule: 'too-deep', message: `values nest deeper than ${MAX_VALUE_DEPTH} levels`, fix: 'flatten the file' }
+  if (tooDeep)
+    return { rule: 'too-deep', message: `values nest deeper than ${MAX_VALUE_DEPTH} levels`, fix: 'flatten the file' }
   if (size <= LIMITS.pipelineBytes) return undefined
-  return { rule: 'alias-expansion', message: `aliases expand the file to more than ${LIMITS.pipelineBytes} characters`, fix: 'write the repeated part out' }
+  return {
+    rule: 'alias-expansion',
+    message: `aliases expand the file to more than ${LIMITS.pipelineBytes} characters`,
+    fix: 'write the repeated part out',
+  }
 }
 
 interface Parsed {
@@ -166,7 +217,8 @@ function childOf(node: Node | null, part: PropertyKey, document: Document): Step
     return item === undefined ? undefined : { key: item as Node, value: resolve(item, document) ?? (item as Node) }
   }
   if (!isMap(node)) return undefined
-  for (const pair of node.items) if (keyOf(pair) === String(part)) return { key: pair.key as Node, value: resolve(pair.value, document) }
+  for (const pair of node.items)
+    if (keyOf(pair) === String(part)) return { key: pair.key as Node, value: resolve(pair.value, document) }
   for (const pair of node.items) {
     if (keyOf(pair) !== '<<') continue
     const sources = isSeq(pair.value) ? pair.value.items : [pair.value]
@@ -178,4 +230,5 @@ function childOf(node: Node | null, part: PropertyKey, document: Document): Step
   return undefined
 }
 
-const keyOf = (pair: Pair): string | undefined => (isPair(pair) && isScalar(pair.key) ? String(pair.key.value) : undefined)
+const keyOf = (pair: Pair): string | undefined =>
+  isPair(pair) && isScalar(pair.key) ? String(pair.key.value) : undefined

@@ -6,10 +6,20 @@ import type { Json, JsonObject } from '../../src/core/json.ts'
 import { celExpressions, checkExpression } from '../../src/pipeline/expressions.ts'
 
 const view = (fields: Partial<NodeView>): NodeView => ({
-  result: null, label: null, outputs: {}, failure: null, visits: 0, attempts: 0, ...fields,
+  result: null,
+  label: null,
+  outputs: {},
+  failure: null,
+  visits: 0,
+  attempts: 0,
+  ...fields,
 })
 
-function scope(variables: JsonObject = {}, nodes: { [id: string]: NodeView } = {}, status: { [name: string]: boolean } = {}) {
+function scope(
+  variables: JsonObject = {},
+  nodes: { [id: string]: NodeView } = {},
+  status: { [name: string]: boolean } = {},
+) {
   const asked: string[] = []
   const value: ExpressionScope = {
     variables,
@@ -24,7 +34,15 @@ const evaluate = (expression: string, at: ExpressionScope = scope()): Json => ce
 
 describe('values', () => {
   const at = scope({
-    params: { tasks: ['api', 'web'], n: 3, ratio: 0.5, big: 2 ** 53 + 2, huge: 1e300, deep: { a: [{ b: null }] }, __proto__x: 1 },
+    params: {
+      tasks: ['api', 'web'],
+      n: 3,
+      ratio: 0.5,
+      big: 2 ** 53 + 2,
+      huge: 1e300,
+      deep: { a: [{ b: null }] },
+      __proto__x: 1,
+    },
     item: { name: 'x', constructor: 'c' },
     task: 'api',
   })
@@ -74,7 +92,11 @@ describe('values', () => {
 })
 
 describe('nodes', () => {
-  const nodes = { plan: view({ result: 'success', label: 'continue', outputs: { n: 2 } }), 'my-node': view({}), other: view({}) }
+  const nodes = {
+    plan: view({ result: 'success', label: 'continue', outputs: { n: 2 } }),
+    'my-node': view({}),
+    other: view({}),
+  }
   test.each<[string, Json]>([
     ['nodes.plan.label == "continue"', true],
     ['nodes["my-node"].result', null],
@@ -94,9 +116,13 @@ describe('nodes', () => {
   })
 
   test('an absent node and an absent output are errors that name them', () => {
-    expect(() => evaluate('nodes.nope.result', scope({}, nodes))).toThrow('expression `nodes.nope.result`: there is no node `nope`')
+    expect(() => evaluate('nodes.nope.result', scope({}, nodes))).toThrow(
+      'expression `nodes.nope.result`: there is no node `nope`',
+    )
     expect(() => evaluate('nodes[item].result', scope({ item: 'nope' }, nodes))).toThrow('there is no node `nope`')
-    expect(() => evaluate('nodes.plan.outputs.absent', scope({}, nodes))).toThrow('there is no `absent`; ask has() first')
+    expect(() => evaluate('nodes.plan.outputs.absent', scope({}, nodes))).toThrow(
+      'there is no `absent`; ask has() first',
+    )
   })
 })
 
@@ -152,7 +178,9 @@ describe('static facts', () => {
     expect(checkExpression('item.map(x, success())').calls).toEqual(['success'])
   })
   test('node ids and variables, without what macros bind', () => {
-    const facts = checkExpression('nodes.a.label == params.x && nodes["b-c"].outputs.list.all(i, i > item) && type(env) == map')
+    const facts = checkExpression(
+      'nodes.a.label == params.x && nodes["b-c"].outputs.list.all(i, i > item) && type(env) == map',
+    )
     expect(facts.nodeIds).toEqual(['a', 'b-c'])
     expect(facts.variables.toSorted()).toEqual(['env', 'item', 'nodes', 'params'])
     expect(facts.type).toBe('bool')

@@ -76,7 +76,8 @@ nodes:
     wait: { until: "2030-01-01T00:00:00Z" }
 `,
 ]
-const CHILD = 'name: child\nparams: { n: { type: integer } }\noutputs: { n: "${{ params.n }}" }\nnodes: [{ id: c, run: "echo ${{ params.n }}" }]\n'
+const CHILD =
+  'name: child\nparams: { n: { type: integer } }\noutputs: { n: "${{ params.n }}" }\nnodes: [{ id: c, run: "echo ${{ params.n }}" }]\n'
 
 function generator(seed: number): () => number {
   let state = seed >>> 0
@@ -92,8 +93,36 @@ type Random = () => number
 const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random() * list.length)]!
 
 const VALUES: unknown[] = [
-  null, true, 0, -1, Number.POSITIVE_INFINITY, Number.NaN, 3.5, '', 'x', '${{', '${{ }}', '${{ nodes }}', '${{ ((((( }}', 'a\0b', '∞', [], {}, [[]], { a: { b: [] } },
-  ['a', 1], '30', '30s', 'end', 'toString', '__proto__', '../../etc/passwd', '/dev/zero', { __proto__x: 1, constructor: 2 }, 'p.yaml', "'${{ run.id }}'",
+  null,
+  true,
+  0,
+  -1,
+  Number.POSITIVE_INFINITY,
+  Number.NaN,
+  3.5,
+  '',
+  'x',
+  '${{',
+  '${{ }}',
+  '${{ nodes }}',
+  '${{ ((((( }}',
+  'a\0b',
+  '∞',
+  [],
+  {},
+  [[]],
+  { a: { b: [] } },
+  ['a', 1],
+  '30',
+  '30s',
+  'end',
+  'toString',
+  '__proto__',
+  '../../etc/passwd',
+  '/dev/zero',
+  { __proto__x: 1, constructor: 2 },
+  'p.yaml',
+  "'${{ run.id }}'",
 ]
 
 function nodesOf(document: Document): Node[] {
@@ -104,30 +133,62 @@ function nodesOf(document: Document): Node[] {
 
 /** Ways to damage a document; each gives the new text. */
 const MUTATIONS: { [name: string]: (text: string, random: Random) => string } = {
-  'drop a key': (text, random) => changed(text, (document) => {
-    const map = pick(random, nodesOf(document).filter(isMap))
-    map?.items.splice(Math.floor(random() * map.items.length), 1)
-  }),
-  'rename a key': (text, random) => changed(text, (document) => {
-    const key = pick(random, pick(random, nodesOf(document).filter(isMap).filter((map) => map.items.length > 0)).items).key
-    if (isScalar(key)) key.value = `${String(key.value).slice(0, -1)}${pick(random, ['', 'x', 'zz', '-', ' '])}`
-  }),
-  'another value': (text, random) => changed(text, (document) => {
-    const map = pick(random, nodesOf(document).filter(isMap).filter((item) => item.items.length > 0))
-    pick(random, map.items).value = document.createNode(pick(random, VALUES))
-  }),
-  'another scalar': (text, random) => changed(text, (document) => {
-    const scalar = pick(random, nodesOf(document).filter(isScalar))
-    scalar.value = pick(random, VALUES.filter((value) => typeof value !== 'object'))
-  }),
-  'repeat an item': (text, random) => changed(text, (document) => {
-    const list = pick(random, nodesOf(document).filter(isSeq).filter((item) => item.items.length > 0))
-    list.items.push(pick(random, list.items))
-  }),
-  'drop an item': (text, random) => changed(text, (document) => {
-    const list = pick(random, nodesOf(document).filter(isSeq).filter((item) => item.items.length > 0))
-    list.items.splice(Math.floor(random() * list.items.length), 1)
-  }),
+  'drop a key': (text, random) =>
+    changed(text, (document) => {
+      const map = pick(random, nodesOf(document).filter(isMap))
+      map?.items.splice(Math.floor(random() * map.items.length), 1)
+    }),
+  'rename a key': (text, random) =>
+    changed(text, (document) => {
+      const key = pick(
+        random,
+        pick(
+          random,
+          nodesOf(document)
+            .filter(isMap)
+            .filter((map) => map.items.length > 0),
+        ).items,
+      ).key
+      if (isScalar(key)) key.value = `${String(key.value).slice(0, -1)}${pick(random, ['', 'x', 'zz', '-', ' '])}`
+    }),
+  'another value': (text, random) =>
+    changed(text, (document) => {
+      const map = pick(
+        random,
+        nodesOf(document)
+          .filter(isMap)
+          .filter((item) => item.items.length > 0),
+      )
+      pick(random, map.items).value = document.createNode(pick(random, VALUES))
+    }),
+  'another scalar': (text, random) =>
+    changed(text, (document) => {
+      const scalar = pick(random, nodesOf(document).filter(isScalar))
+      scalar.value = pick(
+        random,
+        VALUES.filter((value) => typeof value !== 'object'),
+      )
+    }),
+  'repeat an item': (text, random) =>
+    changed(text, (document) => {
+      const list = pick(
+        random,
+        nodesOf(document)
+          .filter(isSeq)
+          .filter((item) => item.items.length > 0),
+      )
+      list.items.push(pick(random, list.items))
+    }),
+  'drop an item': (text, random) =>
+    changed(text, (document) => {
+      const list = pick(
+        random,
+        nodesOf(document)
+          .filter(isSeq)
+          .filter((item) => item.items.length > 0),
+      )
+      list.items.splice(Math.floor(random() * list.items.length), 1)
+    }),
   truncate: (text, random) => text.slice(0, Math.floor(random() * text.length)),
   'cut out': (text, random) => {
     const from = Math.floor(random() * text.length)
@@ -135,7 +196,29 @@ const MUTATIONS: { [name: string]: (text: string, random: Random) => string } = 
   },
   'insert noise': (text, random) => {
     const at = Math.floor(random() * text.length)
-    return text.slice(0, at) + pick(random, ['\0', '\t', '\r', '}', '- ', ': ', '&a ', '*a', '"', "'", '\u{1f600}', '\ufeff', '%', '!!js ', '| ', '<<: ', '${{']) + text.slice(at)
+    return (
+      text.slice(0, at) +
+      pick(random, [
+        '\0',
+        '\t',
+        '\r',
+        '}',
+        '- ',
+        ': ',
+        '&a ',
+        '*a',
+        '"',
+        "'",
+        '\u{1f600}',
+        '\ufeff',
+        '%',
+        '!!js ',
+        '| ',
+        '<<: ',
+        '${{',
+      ]) +
+      text.slice(at)
+    )
   },
   'swap lines': (text, random) => {
     const lines = text.split('\n')
@@ -143,7 +226,11 @@ const MUTATIONS: { [name: string]: (text: string, random: Random) => string } = 
     ;[lines[a], lines[b]] = [lines[b]!, lines[a]!]
     return lines.join('\n')
   },
-  reindent: (text, random) => text.split('\n').map((line) => (random() < 0.1 ? ` ${line}` : line)).join('\n'),
+  reindent: (text, random) =>
+    text
+      .split('\n')
+      .map((line) => (random() < 0.1 ? ` ${line}` : line))
+      .join('\n'),
 }
 
 function changed(text: string, change: (document: Document) => void): string {
@@ -161,10 +248,14 @@ async function judged(cwd: string, what: string): Promise<'valid' | 'invalid'> {
   return (await judgement(cwd, what)).verdict
 }
 
-async function judgement(cwd: string, what: string): Promise<{ verdict: 'valid' | 'invalid'; diagnostics: Diagnostic[] }> {
+async function judgement(
+  cwd: string,
+  what: string,
+): Promise<{ verdict: 'valid' | 'invalid'; diagnostics: Diagnostic[] }> {
   const diagnostics = await validatePipelineFile('p.yaml', { cwd })
   const unclear = diagnostics.filter(({ file, line, column, rule, message }) => {
-    const placed = file.endsWith('.yaml') && Number.isInteger(line) && line >= 1 && Number.isInteger(column) && column >= 1
+    const placed =
+      file.endsWith('.yaml') && Number.isInteger(line) && line >= 1 && Number.isInteger(column) && column >= 1
     return !placed || !/^[a-z-]+$/.test(rule) || /undefined|\[object|Invalid input|TypeError/.test(message)
   })
   expect({ what, unclear }).toEqual({ what, unclear: [] })
@@ -209,7 +300,10 @@ const chain = (depth: number): string => {
 }
 const bomb = (width: number): string => {
   const letters = [...'abcdefghij']
-  const rows = letters.map((letter, i) => `x-${letter}: &${letter} [${i === 0 ? repeat('lol,', width) : repeat(`*${letters[i - 1]},`, width)}]`)
+  const rows = letters.map(
+    (letter, i) =>
+      `x-${letter}: &${letter} [${i === 0 ? repeat('lol,', width) : repeat(`*${letters[i - 1]},`, width)}]`,
+  )
   return `${rows.join('\n')}\nname: p\nnodes: [{id: a, run: x}]\n`
 }
 
@@ -221,9 +315,17 @@ test.each<[string, string, RegExp | undefined]>([
   ['fan-outs too deep', chain(17), /too-deep nodes nest deeper than 16 levels/],
   ['fan-outs far too deep', chain(60), /too-deep/],
   ['an alias bomb', bomb(9), /alias-expansion aliases may expand at most 100 times/],
-  ['one large anchor, many aliases', `x-a: &a [${repeat('lol,', 20_000)}]\nx-b: [${repeat('*a,', 90)}]\nname: p\nnodes: [{id: a, run: x}]\n`, /alias-expansion aliases expand the file to more than/],
+  [
+    'one large anchor, many aliases',
+    `x-a: &a [${repeat('lol,', 20_000)}]\nx-b: [${repeat('*a,', 90)}]\nname: p\nnodes: [{id: a, run: x}]\n`,
+    /alias-expansion aliases expand the file to more than/,
+  ],
   ['an alias of itself', 'name: p\nnodes: &n [{id: a, fanout: {count: 1, nodes: *n}}]\n', /too-deep|alias-expansion/],
-  ['too many nodes', `name: p\nnodes:\n${repeat('  - {id: a, run: x}\n', 10_001)}`, /too-many-nodes a pipeline file holds at most 10000 nodes/],
+  [
+    'too many nodes',
+    `name: p\nnodes:\n${repeat('  - {id: a, run: x}\n', 10_001)}`,
+    /too-many-nodes a pipeline file holds at most 10000 nodes/,
+  ],
   ['too large', `# ${repeat('x', 1024 * 1024)}\n`, /file-size/],
   ['not UTF-8', '\u00ff', /file-unreadable the file is not UTF-8 text/],
   ['NUL bytes', repeat('\0', 1_000), /./],
@@ -236,15 +338,21 @@ test.each<[string, string, RegExp | undefined]>([
 })
 
 test('4,000 nodes that all look at each other are judged in time', async () => {
-  const nodes = Array.from({ length: 4_000 }, (_, i) => `  - {id: my-${i}, needs: [my-${(i * 7) % (i || 1)}], run: 'echo "\${{ nodes["my-${i}"].label }}"'}`)
+  const nodes = Array.from(
+    { length: 4_000 },
+    (_, i) => `  - {id: my-${i}, needs: [my-${(i * 7) % (i || 1)}], run: 'echo "\${{ nodes["my-${i}"].label }}"'}`,
+  )
   nodes[0] = '  - {id: my-0, run: x}'
   const cwd = await folder({ 'p.yaml': `name: p\nnodes:\n${nodes.join('\n')}\n` })
   expect(await judged(cwd, 'many nodes')).toBe('valid')
 })
 
 test('thousands of problems among thousands of names are told in time', async () => {
-  const lanes = Array.from({ length: 1_500 }, (_, i) =>
-    `  - {id: node_${i}, needs: [nodd_${i}], fanout: {count: 1, nodes: [{id: inner_${i}, run: 'x \${{ nodes.innes_${i}.label }} \${{ itom }}'}]}}`)
+  const lanes = Array.from(
+    { length: 1_500 },
+    (_, i) =>
+      `  - {id: node_${i}, needs: [nodd_${i}], fanout: {count: 1, nodes: [{id: inner_${i}, run: 'x \${{ nodes.innes_${i}.label }} \${{ itom }}'}]}}`,
+  )
   const cwd = await folder({ 'p.yaml': `name: p\nnodes:\n${lanes.join('\n')}\n` })
   const diagnostics = await validatePipelineFile('p.yaml', { cwd })
   expect(diagnostics).toHaveLength(4_500)

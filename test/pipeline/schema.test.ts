@@ -12,11 +12,20 @@ test('schema/pipeline.schema.json is up to date (scripts/generate-schema.ts writ
 
 test('editors get names, values, descriptions and free x- keys', () => {
   const schema = JSON.parse(JSON.stringify(pipelineJsonSchema()))
-  expect(schema).toMatchObject({ $schema: expect.stringContaining('2020-12'), additionalProperties: false, patternProperties: { '^x-': {} }, required: ['name', 'nodes'] })
+  expect(schema).toMatchObject({
+    $schema: expect.stringContaining('2020-12'),
+    additionalProperties: false,
+    patternProperties: { '^x-': {} },
+    required: ['name', 'nodes'],
+  })
   const { node } = schema.$defs
   expect(node.properties.shell.enum).toEqual(['sh', 'bash'])
   const properties = Object.entries<{ description?: string }>(node.properties)
-  expect(properties.filter(([, property]) => !property.description).map(([key]) => key)).toEqual(['description', 'hooks', 'budget'])
+  expect(properties.filter(([, property]) => !property.description).map(([key]) => key)).toEqual([
+    'description',
+    'hooks',
+    'budget',
+  ])
 })
 
 const YAML = `name: p "q"
@@ -60,8 +69,17 @@ test('Mermaid', async () => {
 test('Graphviz', async () => {
   const text = toDot((await parsed(YAML, CHILD)).pipeline)
   for (const line of [
-    'digraph "p \\"q\\"" {', '  "plan" [label="plan (claude)" shape=oval]', '  subgraph "cluster_f" {', '    "f/b" [label="b" shape=box]', '    subgraph "cluster_lanes:left/" {',
-    '  "ok" [label="ok: Ship \\"it\\"?" shape=diamond]', '  "end-node" -> "plan" [style=dashed label="label == \\"again\\""]', '  "@fail" [label="fail" shape=doublecircle]', '    "sub/b" [label="b" shape=circle]', '  "plan" -> "f"',
-  ]) expect(text).toContain(`${line}\n`)
+    'digraph "p \\"q\\"" {',
+    '  "plan" [label="plan (claude)" shape=oval]',
+    '  subgraph "cluster_f" {',
+    '    "f/b" [label="b" shape=box]',
+    '    subgraph "cluster_lanes:left/" {',
+    '  "ok" [label="ok: Ship \\"it\\"?" shape=diamond]',
+    '  "end-node" -> "plan" [style=dashed label="label == \\"again\\""]',
+    '  "@fail" [label="fail" shape=doublecircle]',
+    '    "sub/b" [label="b" shape=circle]',
+    '  "plan" -> "f"',
+  ])
+    expect(text).toContain(`${line}\n`)
   expect(text.split('{').length).toBe(text.split('}').length)
 })

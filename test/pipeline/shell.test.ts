@@ -5,15 +5,39 @@ import { describe, expect, test } from 'vitest'
 import { compileShell } from '../../src/pipeline/shell.ts'
 
 const HOSTILE = [
-  'plain', 'two words', `'; rm -rf /tmp/nothing #`, '"; echo pwned; "', '$(echo pwned)', '`echo pwned`', 'line 1\nline 2\n\nEOF\n',
-  '*', '~', '\\', 'a\\nb', '$HOME', '${HOME}', '-n', 'a  b', '\t tab', '!x', '%s', "it's", '))', 'é☃',
+  'plain',
+  'two words',
+  `'; rm -rf /tmp/nothing #`,
+  '"; echo pwned; "',
+  '$(echo pwned)',
+  '`echo pwned`',
+  'line 1\nline 2\n\nEOF\n',
+  '*',
+  '~',
+  '\\',
+  'a\\nb',
+  '$HOME',
+  '${HOME}',
+  '-n',
+  'a  b',
+  '\t tab',
+  '!x',
+  '%s',
+  "it's",
+  '))',
+  'é☃',
 ]
 
 function run(shell: 'sh' | 'bash', source: string, values: { [expression: string]: string }) {
   const { script, bindings, problems } = compileShell(source, shell)
   const env = Object.fromEntries(bindings.map(({ name, expression }) => [name, values[expression]!]))
   const args = shell === 'sh' ? ['-ec', script] : ['-eo', 'pipefail', '-c', script]
-  const child = spawnSync(shell, args, { env: { PATH: process.env['PATH']!, ...env }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 10_000 })
+  const child = spawnSync(shell, args, {
+    env: { PATH: process.env['PATH']!, ...env },
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 10_000,
+  })
   return { script, problems, stdout: child.stdout, stderr: child.stderr, status: child.status }
 }
 
@@ -48,20 +72,36 @@ const PLACES: { [name: string]: string } = {
 
 describe('values arrive as data', () => {
   for (const shell of ['sh', 'bash'] as const) {
-    const places = Object.entries(PLACES).filter(([name]) => shell === 'sh' || name !== 'as a default with an apostrophe')
+    const places = Object.entries(PLACES).filter(
+      ([name]) => shell === 'sh' || name !== 'as a default with an apostrophe',
+    )
     test.each(places)(`${shell}: %s`, (_, source) => {
       const script = HOSTILE.map((value, i) => ({ source: source.replaceAll(/\bv\b(?=\s*\}\})/g, `v${i}`), value }))
       const values = Object.fromEntries(HOSTILE.map((value, i) => [`v${i}`, value]))
       const ran = run(shell, script.map((part) => part.source).join('\n'), values)
       expect(ran.problems).toEqual([])
-      expect({ stdout: ran.stdout, stderr: ran.stderr }).toEqual({ stdout: HOSTILE.map((value) => `[${value}]`).join(''), stderr: '' })
+      expect({ stdout: ran.stdout, stderr: ran.stderr }).toEqual({
+        stdout: HOSTILE.map((value) => `[${value}]`).join(''),
+        stderr: '',
+      })
     })
 
     test(`${shell}: here-documents`, () => {
       const source = [
-        'cat <<EOF; cat <<-"X Y" <<TWO', 'a ${{ v }} "${{ v }}" it\'s', 'EOF', "\tquoted $(x) 'y'", '\tX Y', 'b $(printf %s ${{ v }}) \\$x', 'TWO',
-        'printf "[%s]" "$(cat <<E\n(${{ v }})\nE\n)"', 'cat <<< x > /dev/null || true', 'printf "%s\\n" ${{ v }} # <<NOT', 'echo $((1<<2)) ${{ w }}',
-      ].filter((line) => shell === 'bash' || !line.includes('<<<')).join('\n')
+        'cat <<EOF; cat <<-"X Y" <<TWO',
+        'a ${{ v }} "${{ v }}" it\'s',
+        'EOF',
+        "\tquoted $(x) 'y'",
+        '\tX Y',
+        'b $(printf %s ${{ v }}) \\$x',
+        'TWO',
+        'printf "[%s]" "$(cat <<E\n(${{ v }})\nE\n)"',
+        'cat <<< x > /dev/null || true',
+        'printf "%s\\n" ${{ v }} # <<NOT',
+        'echo $((1<<2)) ${{ w }}',
+      ]
+        .filter((line) => shell === 'bash' || !line.includes('<<<'))
+        .join('\n')
       const ran = run(shell, source, { v: `$(echo no) 'q' \`x\``, w: 'w' })
       const v = `$(echo no) 'q' \`x\``
       expect(ran.problems).toEqual([])
@@ -72,10 +112,14 @@ describe('values arrive as data', () => {
 
   test('any value, any place', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 20 }), fc.constantFrom(...Object.values(PLACES)), (text, source) => {
-        const value = text.replaceAll('\0', '')
-        expect(run('sh', source, { v: value }).stdout).toBe(Buffer.from(`[${value}]`).toString())
-      }),
+      fc.property(
+        fc.string({ unit: 'binary', maxLength: 20 }),
+        fc.constantFrom(...Object.values(PLACES)),
+        (text, source) => {
+          const value = text.replaceAll('\0', '')
+          expect(run('sh', source, { v: value }).stdout).toBe(Buffer.from(`[${value}]`).toString())
+        },
+      ),
       { numRuns: 60 },
     )
   })
@@ -84,7 +128,10 @@ describe('values arrive as data', () => {
 test('each distinct expression has one variable', () => {
   expect(compileShell('a ${{ x }} "${{x}}" ${{ y }}', 'sh')).toEqual({
     script: 'a "${SPANWRIGHT_X1}" "${SPANWRIGHT_X1}" "${SPANWRIGHT_X2}"',
-    bindings: [{ name: 'SPANWRIGHT_X1', expression: 'x' }, { name: 'SPANWRIGHT_X2', expression: 'y' }],
+    bindings: [
+      { name: 'SPANWRIGHT_X1', expression: 'x' },
+      { name: 'SPANWRIGHT_X2', expression: 'y' },
+    ],
     problems: [],
   })
 })
@@ -121,12 +168,25 @@ describe('places where no reference can work', () => {
 
 describe('a value that another shell would run is a warning', () => {
   test.each([
-    'eval ${{ x }}', 'true; eval "echo ${{ x }}"', 'sh -c "echo ${{ x }}"', 'bash -euc "echo ${{ x }}"', '/bin/sh -c ${{ x }}',
-    'bash <<EOF\necho ${{ x }}\nEOF', 'ssh host <<EOF\n${{ x }}\nEOF', 'echo "$(sh -c "${{ x }}")"', 'sudo sh -x -c "a; b ${{ x }}"',
-  ])('%s', (source) => expect(compileShell(source, 'sh').problems).toMatchObject([{ rule: 'shell-eval', severity: 'warning' }]))
+    'eval ${{ x }}',
+    'true; eval "echo ${{ x }}"',
+    'sh -c "echo ${{ x }}"',
+    'bash -euc "echo ${{ x }}"',
+    '/bin/sh -c ${{ x }}',
+    'bash <<EOF\necho ${{ x }}\nEOF',
+    'ssh host <<EOF\n${{ x }}\nEOF',
+    'echo "$(sh -c "${{ x }}")"',
+    'sudo sh -x -c "a; b ${{ x }}"',
+  ])('%s', (source) =>
+    expect(compileShell(source, 'sh').problems).toMatchObject([{ rule: 'shell-eval', severity: 'warning' }]),
+  )
 
   test.each([
-    `sh -c 'echo "$1"' sh \${{ x }}`, 'echo eval ; echo ${{ x }}', 'echo sh; ls -c ${{ x }}', 'cat <<EOF\n${{ x }}\nEOF', 'evaluate ${{ x }}',
+    `sh -c 'echo "$1"' sh \${{ x }}`,
+    'echo eval ; echo ${{ x }}',
+    'echo sh; ls -c ${{ x }}',
+    'cat <<EOF\n${{ x }}\nEOF',
+    'evaluate ${{ x }}',
     'eval "$(tool env)"\necho ${{ x }}',
   ])('not: %s', (source) => expect(compileShell(source, 'sh').problems).toEqual([]))
 })
@@ -136,10 +196,38 @@ test('hostile scripts are scanned in time and never crash', () => {
     compileShell(`${unit.repeat(20_000)} \${{ x }}`, 'bash')
   }
   fc.assert(
-    fc.property(fc.array(fc.constantFrom('$(', ')', '"', "'", '`', '${', '}', '${{ x }}', '<<E', '\n', 'E\n', '\\', '#', 'a', ' ', '((', 'case a in', 'esac', ';'), { maxLength: 60 }), (parts) => {
-      const source = parts.join('')
-      const { script } = compileShell(source, 'bash')
-      expect(script.replaceAll(/"?\$\{SPANWRIGHT_X1\}"?|\$\{\{ x \}\}/g, '').length).toBeLessThanOrEqual(source.length)
-    }),
+    fc.property(
+      fc.array(
+        fc.constantFrom(
+          '$(',
+          ')',
+          '"',
+          "'",
+          '`',
+          '${',
+          '}',
+          '${{ x }}',
+          '<<E',
+          '\n',
+          'E\n',
+          '\\',
+          '#',
+          'a',
+          ' ',
+          '((',
+          'case a in',
+          'esac',
+          ';',
+        ),
+        { maxLength: 60 },
+      ),
+      (parts) => {
+        const source = parts.join('')
+        const { script } = compileShell(source, 'bash')
+        expect(script.replaceAll(/"?\$\{SPANWRIGHT_X1\}"?|\$\{\{ x \}\}/g, '').length).toBeLessThanOrEqual(
+          source.length,
+        )
+      },
+    ),
   )
 })

@@ -2,13 +2,26 @@
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { agent, call, child, fanout, gate, pipeline, run, wait, type PipelineDefinition } from '../../src/pipeline/builder.ts'
+import {
+  agent,
+  call,
+  child,
+  fanout,
+  gate,
+  pipeline,
+  run,
+  wait,
+  type PipelineDefinition,
+} from '../../src/pipeline/builder.ts'
 import { parseDefinition, parsePipelineFile } from '../../src/pipeline/load.ts'
 import { folder, parsed } from './files.ts'
 
 const BUILDER = pathToFileURL(path.resolve('src/pipeline/builder.ts')).href
 const detailsOf = async (definition: PipelineDefinition): Promise<readonly string[]> =>
-  parseDefinition(definition).then(() => [], (error: { details: readonly string[] }) => error.details)
+  parseDefinition(definition).then(
+    () => [],
+    (error: { details: readonly string[] }) => error.details,
+  )
 
 test('a definition and its YAML are the same pipeline', async () => {
   const definition = pipeline({
@@ -22,13 +35,32 @@ test('a definition and its YAML are the same pipeline', async () => {
     nodes: [
       agent('plan', { use: 'claude', prompt: 'p', maxTurns: 3, decision: ['go', 'stop'], goalGate: true }),
       fanout('each', {
-        each: '${{ params.tasks }}', as: 'task', key: '${{ task }}', join: { atLeast: 1 }, maxParallel: 2,
-        nodes: [run('build', { run: 'make ${{ task }}', retry: { maxAttempts: 3, initial: '5s' }, hooks: { onRetry: ['r'] }, allowFailure: true })],
+        each: '${{ params.tasks }}',
+        as: 'task',
+        key: '${{ task }}',
+        join: { atLeast: 1 },
+        maxParallel: 2,
+        nodes: [
+          run('build', {
+            run: 'make ${{ task }}',
+            retry: { maxAttempts: 3, initial: '5s' },
+            hooks: { onRetry: ['r'] },
+            allowFailure: true,
+          }),
+        ],
       }),
       gate('ship', { question: 'Ship?', timeout: '24h', default: 'reject' }),
       wait('pause', { for: '5m', needs: [] }),
       run('deploy', ['./deploy.sh', '--x']),
-      run('after', { run: 'x', stallTimeout: '1m', leaveRunning: true, maxVisits: 3, secrets: ['TOKEN_X'], outputs: { someName: { type: 'string' } }, routes: [{ when: 'label == "x"', to: 'plan' }] }),
+      run('after', {
+        run: 'x',
+        stallTimeout: '1m',
+        leaveRunning: true,
+        maxVisits: 3,
+        secrets: ['TOKEN_X'],
+        outputs: { someName: { type: 'string' } },
+        routes: [{ when: 'label == "x"', to: 'plan' }],
+      }),
     ],
   })
   const yaml = await parsed(`
@@ -66,7 +98,11 @@ describe('functions', () => {
       fanout('g', { branches: { left: [call('sum', step, { timeout: '5s' })] } }),
     ]
     const { pipeline: model, functions, hash } = await parseDefinition(pipeline({ name: 'p', nodes: nodes() }))
-    expect([...functions]).toEqual([['sum', one], ['f/sum', two], ['g:left/sum', two]])
+    expect([...functions]).toEqual([
+      ['sum', one],
+      ['f/sum', two],
+      ['g:left/sum', two],
+    ])
     expect(model.nodes).toMatchObject([
       { kind: 'call', call: { name: 'sum' } },
       { fanout: { nodes: [{ call: { name: 'f/sum' }, retry: { max_attempts: 3 } }] } },
@@ -95,14 +131,20 @@ describe('files', () => {
     expect((await parsePipelineFile('q.mjs', { cwd })).hash).toBe(hash)
   })
   test.each([
-    ['export default { name: "p", nodes: [] }', 'p.ts:1:1 module-export the default export is not a pipeline; write `export default pipeline({ … })` with pipeline from \'spanwright\''],
+    [
+      'export default { name: "p", nodes: [] }',
+      "p.ts:1:1 module-export the default export is not a pipeline; write `export default pipeline({ … })` with pipeline from 'spanwright'",
+    ],
     ['export const x = 1', 'p.ts:1:1 module-export the default export is not a pipeline'],
     ['throw new Error("at load")', 'p.ts:1:1 module-load the module cannot be loaded: at load'],
     ['import "./nope.ts"', 'p.ts:1:1 module-load the module cannot be loaded: '],
     ['export default (', 'p.ts:1:1 module-load the module cannot be loaded: '],
   ])('%s', async (text, message) => {
     const cwd = await folder({ 'p.ts': text })
-    await expect(parsePipelineFile('p.ts', { cwd })).rejects.toMatchObject({ code: 'pipeline.invalid', details: [expect.stringContaining(message)] })
+    await expect(parsePipelineFile('p.ts', { cwd })).rejects.toMatchObject({
+      code: 'pipeline.invalid',
+      details: [expect.stringContaining(message)],
+    })
   })
 })
 
@@ -127,5 +169,11 @@ test('a definition that contains itself is an error', async () => {
   expect((await detailsOf(pipeline({ name: 'p', nodes }))).join()).toContain('too-deep')
   const value: { [key: string]: never } = {}
   value['self'] = value as never
-  expect((await detailsOf(pipeline({ name: 'p', params: { x: { type: 'object', default: value } }, nodes: [run('a', 'x')] }))).join()).toContain('too-deep')
+  expect(
+    (
+      await detailsOf(
+        pipeline({ name: 'p', params: { x: { type: 'object', default: value } }, nodes: [run('a', 'x')] }),
+      )
+    ).join(),
+  ).toContain('too-deep')
 })
