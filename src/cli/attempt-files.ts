@@ -7,7 +7,11 @@ const TAIL_BYTES = 8 * 1024
 const WHOLE_BYTES = 1024 * 1024
 
 /** The last part of a log, whole lines; undefined when there is no such file or it is empty. */
-export function fileTail(directory: string, name: string, bytes: number = TAIL_BYTES): { readonly text: string; readonly size: number } | undefined {
+export function fileTail(
+  directory: string,
+  name: string,
+  bytes: number = TAIL_BYTES,
+): { readonly text: string; readonly size: number } | undefined {
   let descriptor: number | undefined
   try {
     descriptor = openSync(path.join(directory, name), 'r')
@@ -44,12 +48,17 @@ export function textFile(directory: string, name: string): string | undefined {
 }
 
 /** The whole of a log to stdout, as it is: it can be larger than memory. False when there is none. */
-export async function copyToStdout(directory: string, name: string, filter: (text: string) => string): Promise<boolean> {
+export async function copyToStdout(
+  directory: string,
+  name: string,
+  filter: (text: string) => string,
+): Promise<boolean> {
   const stream = createReadStream(path.join(directory, name), { encoding: 'utf8' })
   try {
     for await (const chunk of stream) {
       if (!process.stdout.writable) break
-      if (!process.stdout.write(filter(chunk as string)) && process.stdout.writable) await Promise.race([once(process.stdout, 'drain'), once(process.stdout, 'close')])
+      if (!process.stdout.write(filter(chunk as string)) && process.stdout.writable)
+        await Promise.race([once(process.stdout, 'drain'), once(process.stdout, 'close')])
     }
     return true
   } catch (error) {

@@ -13,7 +13,8 @@ const LABEL_COLUMNS = 10
 
 /** The lines of `attempt show`. */
 export function renderAttempt(record: AttemptRecord, look: Look): string[] {
-  const row = (label: string, text: string): string => line([piece(` ${label.padEnd(LABEL_COLUMNS)}`, 'dim'), piece(text)], [], look)
+  const row = (label: string, text: string): string =>
+    line([piece(` ${label.padEnd(LABEL_COLUMNS)}`, 'dim'), piece(text)], [], look)
   const finished = find(record, 'attempt.finished')
   const lost = find(record, 'attempt.lost')
   const failure = finished?.failure ?? lost?.failure
@@ -29,7 +30,8 @@ export function renderAttempt(record: AttemptRecord, look: Look): string[] {
     ...contextRows(record, row),
     ...tailSection('stdout', record.stdout, look),
     ...tailSection('stderr', record.stderr, look),
-    '', row('files', record.directory),
+    '',
+    row('files', record.directory),
   ]
 }
 
@@ -46,7 +48,17 @@ function title(record: AttemptRecord, look: Look): string {
   const of = started?.event.type === 'attempt.started' ? `attempt ${started.event.attempt} of ${started.event.max}` : ''
   const when = started ? `   started ${timeOfDay(started.at)}` : ''
   const took = finished ? `, took ${elapsed(finished.duration_ms)}` : ''
-  return line([piece(' '), piece(record.id, 'bold'), piece('   '), piece(`${glyph(mark, look)} ${word}`, roleOf(mark)), piece(`   ${of}${when}${took}`)], [], look)
+  return line(
+    [
+      piece(' '),
+      piece(record.id, 'bold'),
+      piece('   '),
+      piece(`${glyph(mark, look)} ${word}`, roleOf(mark)),
+      piece(`   ${of}${when}${took}`),
+    ],
+    [],
+    look,
+  )
 }
 
 type RowOf = (label: string, text: string) => string
@@ -58,11 +70,19 @@ function commandRows(record: AttemptRecord, row: RowOf): string[] {
   if (isJsonObject(command)) {
     const argv = command['argv']
     const text = Array.isArray(argv) ? argv.map(String).join(' ') : command['script']
-    if (typeof text === 'string') rows.push(...clean(text).trimEnd().split('\n').slice(0, 8).map((part, index) => row(index === 0 ? 'command' : '', part)))
+    if (typeof text === 'string')
+      rows.push(
+        ...clean(text)
+          .trimEnd()
+          .split('\n')
+          .slice(0, 8)
+          .map((part, index) => row(index === 0 ? 'command' : '', part)),
+      )
     if (typeof command['cwd'] === 'string') rows.push(row('in', cleanLine(command['cwd'])))
   }
   const facts = [
-    process?.pid === undefined ? '' : `pid ${process.pid}`, process?.exit_code === undefined ? '' : `exit code ${process.exit_code}`,
+    process?.pid === undefined ? '' : `pid ${process.pid}`,
+    process?.exit_code === undefined ? '' : `exit code ${process.exit_code}`,
     process?.signal === undefined ? '' : `signal ${process.signal}`,
   ].filter((fact) => fact !== '')
   return facts.length > 0 ? [...rows, row('process', facts.join(', '))] : rows
@@ -74,11 +94,26 @@ function chainRows(failure: Failure, look: Look): string[] {
   for (let at: Failure | undefined = failure; at; at = at.causes?.[0]) reasons.unshift(at)
   const corner = symbol('└ ', '`-', look)
   return [
-    ...reasons.map((reason, depth) => line([
-      piece(` ${(depth === 0 ? 'cause' : '').padEnd(LABEL_COLUMNS)}`, 'dim'), piece(depth === 0 ? '' : `${'  '.repeat(depth - 1)}${corner}`, 'dim'),
-      piece(reason.code, ...(depth === 0 ? (['bad'] as const) : (['dim'] as const))), piece(`  ${cleanLine(reason.message)}`),
-    ], [], look)),
-    line([piece(` ${'class'.padEnd(LABEL_COLUMNS)}`, 'dim'), piece(`${failure.class}, source ${failure.source}, signature ${failure.signature}`)], [], look),
+    ...reasons.map((reason, depth) =>
+      line(
+        [
+          piece(` ${(depth === 0 ? 'cause' : '').padEnd(LABEL_COLUMNS)}`, 'dim'),
+          piece(depth === 0 ? '' : `${'  '.repeat(depth - 1)}${corner}`, 'dim'),
+          piece(reason.code, ...(depth === 0 ? (['bad'] as const) : (['dim'] as const))),
+          piece(`  ${cleanLine(reason.message)}`),
+        ],
+        [],
+        look,
+      ),
+    ),
+    line(
+      [
+        piece(` ${'class'.padEnd(LABEL_COLUMNS)}`, 'dim'),
+        piece(`${failure.class}, source ${failure.source}, signature ${failure.signature}`),
+      ],
+      [],
+      look,
+    ),
   ]
 }
 
@@ -87,7 +122,12 @@ function usageRows(finished: EventOf<'attempt.finished'> | undefined, row: RowOf
   const { usage, cost } = finished
   const input = usage.input + usage.cache_read + usage.cache_write
   const money = typeof cost?.usd === 'number' ? usd(cost.usd) : 'unpriced'
-  return [row('spend', `${tokens(input)} in, ${tokens(usage.output)} out, ${money}${usage.model === undefined ? '' : `   ${cleanLine(usage.model)}`}`)]
+  return [
+    row(
+      'spend',
+      `${tokens(input)} in, ${tokens(usage.output)} out, ${money}${usage.model === undefined ? '' : `   ${cleanLine(usage.model)}`}`,
+    ),
+  ]
 }
 
 function checkRows(record: AttemptRecord, look: Look): string[] {
@@ -96,16 +136,31 @@ function checkRows(record: AttemptRecord, look: Look): string[] {
   return checks.map((check, index) => {
     const mark: Mark = check.passed ? 'success' : 'failure'
     const required = check.required ? '' : ' (not required)'
-    const why = check.failure ? `  ${check.failure.code}: ${cleanLine((check.failure.causes?.[0] ?? check.failure).message)}` : ''
-    return line([
-      piece(` ${(index === 0 ? 'checks' : '').padEnd(LABEL_COLUMNS)}`, 'dim'), piece(glyph(mark, look), roleOf(mark)),
-      piece(` ${cleanLine(check.name)}${required}  ${elapsed(check.duration_ms)}${why}`),
-    ], [], look)
+    const why = check.failure
+      ? `  ${check.failure.code}: ${cleanLine((check.failure.causes?.[0] ?? check.failure).message)}`
+      : ''
+    return line(
+      [
+        piece(` ${(index === 0 ? 'checks' : '').padEnd(LABEL_COLUMNS)}`, 'dim'),
+        piece(glyph(mark, look), roleOf(mark)),
+        piece(` ${cleanLine(check.name)}${required}  ${elapsed(check.duration_ms)}${why}`),
+      ],
+      [],
+      look,
+    )
   })
 }
 
 const BESIDES: readonly EventType[] = [
-  'attempt.waiting', 'outcome.normalized', 'outcome.conflict', 'stall.detected', 'processes.ended', 'log.capped', 'warning.raised', 'retry.scheduled', 'attempt.lost',
+  'attempt.waiting',
+  'outcome.normalized',
+  'outcome.conflict',
+  'stall.detected',
+  'processes.ended',
+  'log.capped',
+  'warning.raised',
+  'retry.scheduled',
+  'attempt.lost',
 ]
 
 function besides(record: AttemptRecord, row: RowOf): string[] {
@@ -124,6 +179,17 @@ function tailSection(name: string, tail: AttemptRecord['stdout'], look: Look): s
   if (!tail) return []
   const lines = clean(tail.text).trimEnd().split('\n')
   const shown = lines.slice(-TAIL_LINES)
-  const cutText = shown.length < lines.length || tail.size > Buffer.byteLength(tail.text) ? `last ${shown.length} lines, --output shows all of it` : ''
-  return ['', line([piece(` ${name}`, 'dim'), piece(`   ${bytes(tail.size)}${cutText === '' ? '' : `, ${cutText}`}`, 'dim')], [], look), ...shown.map((text) => line([piece(`   ${text}`)], [], look))]
+  const cutText =
+    shown.length < lines.length || tail.size > Buffer.byteLength(tail.text)
+      ? `last ${shown.length} lines, --output shows all of it`
+      : ''
+  return [
+    '',
+    line(
+      [piece(` ${name}`, 'dim'), piece(`   ${bytes(tail.size)}${cutText === '' ? '' : `, ${cutText}`}`, 'dim')],
+      [],
+      look,
+    ),
+    ...shown.map((text) => line([piece(`   ${text}`)], [], look)),
+  ]
 }

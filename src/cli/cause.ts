@@ -12,6 +12,18 @@ export interface FinalNode {
   readonly visits: number
   readonly attempts: number
   readonly failure?: Failure | undefined
+  /** Fan-outs: branches by how they came out. */
+  readonly children?: { readonly total: number; readonly failed: number; readonly skipped: number } | undefined
+}
+
+/**
+ * The message on one line, without the command it begins with: where the node is named, the command only pushes what
+ * went wrong out of sight. `show` and final.json have it in full.
+ */
+export function shortMessage(failure: Failure): string {
+  const text = cleanLine(failure.message)
+  const rest = text.replace(/^`.*?` (?=(?:exited|was|ran|got|did|could|said|ended|stalled)\b)/, '')
+  return rest === '' ? text : rest
 }
 
 export interface ChainLink {
@@ -28,8 +40,9 @@ export function causeChain(failure: Failure, nodes: readonly FinalNode[]): Chain
   const origin = reasons[0]?.attempt_id
   const links: ChainLink[] = []
   for (const [depth, reason] of reasons.entries()) {
-    const where = depth === 0 && origin !== undefined ? origin : (placeOf(reason, nodes, origin) ?? reason.attempt_id ?? 'run')
-    const link = { code: reason.code, where: cleanLine(where), message: cleanLine(reason.message) }
+    const where =
+      depth === 0 && origin !== undefined ? origin : (placeOf(reason, nodes, origin) ?? reason.attempt_id ?? 'run')
+    const link = { code: reason.code, where: cleanLine(where), message: shortMessage(reason) }
     const last = links.at(-1)
     if (last?.code !== link.code || last.message !== link.message) links.push(link)
   }
@@ -43,19 +56,20 @@ function placeOf(reason: Failure, nodes: readonly FinalNode[], origin: string | 
   return (around.length > 0 ? around : same).toSorted((a, b) => b.path.length - a.path.length)[0]?.path
 }
 
-/** `Branch monsters failed: impl: Turn limit reached (max_turns=25), in all 6 attempts`. */
+/** `Branch monsters failed: build exited with code 3: cannot find module "#fixtures", in all 2 attempts`. */
 export function failedSentence(failure: Failure, nodes: readonly FinalNode[]): string {
   const cause = originalCause(failure)
-  const message = cleanLine(cause.message)
+  const message = shortMessage(cause).replace(/\.$/, '')
   const parsed = cause.attempt_id === undefined ? undefined : parseAttemptId(cause.attempt_id)
   if (!parsed) return message
   const segments = parsed.path.split('/')
   const id = segments.at(-1) ?? parsed.path
   const branch = /:(.+)$/.exec(segments.at(-2) ?? '')?.[1]
   const node = nodes.find(({ path }) => path === parsed.path)
-  const attempts = node && node.attempts > 1 ? `, in all ${node.attempts} attempts` : ''
-  const sentence = message.replace(/\.$/, '')
-  return branch === undefined ? `${id} failed: ${sentence}${attempts}` : `Branch ${branch} failed: ${id}: ${sentence}${attempts}`
+  const attempts =
+    node && node.attempts > 1 ? `, in ${node.attempts === 2 ? 'both' : `all ${node.attempts}`} attempts` : ''
+  const told = message === cleanLine(cause.message).replace(/\.$/, '') ? `${id} failed: ${message}` : `${id} ${message}`
+  return branch === undefined ? `${told}${attempts}` : `Branch ${branch} failed: ${told}${attempts}`
 }
 
 const TAIL_LINES = 5
@@ -66,5 +80,9 @@ export function tailLines(failure: Failure): string[] {
   const texts = ['stderr_tail', 'stdout_tail', 'tail'].map((key) => details[key])
   const text = texts.find((value): value is string => typeof value === 'string' && value.trim() !== '')
   if (text === undefined) return []
-  return clean(text).split('\n').map((row) => row.trimEnd()).filter((row) => row !== '').slice(-TAIL_LINES)
+  return clean(text)
+    .split('\n')
+    .map((row) => row.trimEnd())
+    .filter((row) => row !== '')
+    .slice(-TAIL_LINES)
 }

@@ -26,12 +26,15 @@ export interface Closing {
   readonly budget?: Budget | undefined
   /** ` --store DIR`, where a command needs it to find the run. */
   readonly storeOption?: string
-  /** Branches by result, where the run had any. */
-  readonly branches?: { readonly ok: number; readonly failed: number } | undefined
 }
 
 const VERB = {
-  success: 'succeeded', failure: 'failed', error: 'ended in error', timeout: 'timed out', cancellation: 'canceled', skip: 'was skipped',
+  success: 'succeeded',
+  failure: 'failed',
+  error: 'ended in error',
+  timeout: 'timed out',
+  cancellation: 'canceled',
+  skip: 'was skipped',
 } as const satisfies Record<Result, string>
 
 /** Lines of the summary. */
@@ -55,8 +58,20 @@ function successLine(run: Closing, look: Look): string {
   const { totals } = run
   const retries = totals.retries > 0 ? `, ${counted(totals.retries, 'retry', 'retries')}` : ''
   const money = spend(totals.cost_usd, totals.cost_unpriced)
-  const parts = [`${counted(totals.nodes, 'node')}, ${counted(totals.attempts, 'attempt')}${retries}`, ...(money === '' ? [] : [money]), run.shortId]
-  return line([piece(' '), piece(glyph('success', look), 'ok'), piece(` ${cleanLine(run.pipeline)} succeeded in ${elapsed(run.durationMs)}   ${parts.join('   ')}`)], [], look)
+  const parts = [
+    `${counted(totals.nodes, 'node')}, ${counted(totals.attempts, 'attempt')}${retries}`,
+    ...(money === '' ? [] : [money]),
+    run.shortId,
+  ]
+  return line(
+    [
+      piece(' '),
+      piece(glyph('success', look), 'ok'),
+      piece(` ${cleanLine(run.pipeline)} succeeded in ${elapsed(run.durationMs)}   ${parts.join('   ')}`),
+    ],
+    [],
+    look,
+  )
 }
 
 function titleLine(run: Closing, look: Look): string {
@@ -66,11 +81,17 @@ function titleLine(run: Closing, look: Look): string {
   const verb = run.result === 'success' ? 'succeeded, but a hook failed,' : VERB[run.result]
   const text = `${glyph(mark, look)} ${cleanLine(run.pipeline)} ${verb} after ${elapsed(run.durationMs, !wide)}`
   const left = piece(text, ...roles)
-  return line([piece(' '), left, ...(wide ? [] : [piece('  '), piece(run.shortId, 'dim')])], wide ? [piece(run.runId, 'dim')] : [], look)
+  return line(
+    [piece(' '), left, ...(wide ? [] : [piece('  '), piece(run.shortId, 'dim')])],
+    wide ? [piece(run.runId, 'dim')] : [],
+    look,
+  )
 }
 
 function sentenceLines(run: Closing, failure: Failure, look: Look): string[] {
-  return wrap(failedSentence(failure, run.nodes), look.columns - 4).slice(0, 6).map((text) => paint([piece('   '), piece(text, 'bold')], look))
+  return wrap(failedSentence(failure, run.nodes), look.columns - 4)
+    .slice(0, 6)
+    .map((text) => paint([piece('   '), piece(text, 'bold')], look))
 }
 
 function chainLines(run: Closing, failure: Failure, look: Look): string[] {
@@ -86,11 +107,27 @@ function chainLines(run: Closing, failure: Failure, look: Look): string[] {
     const codePiece = depth === 0 ? piece(code, 'bad') : piece(code, 'dim')
     if (!wide) {
       const told = depth === 0 ? shortPlace(where) : message
-      return line([piece(lead(depth), 'dim'), codePiece, piece(`  ${told}`), ...(depth === 0 ? [piece('  '), piece('original cause', 'bad')] : [])], [], look)
+      return line(
+        [
+          piece(lead(depth), 'dim'),
+          codePiece,
+          piece(`  ${told}`),
+          ...(depth === 0 ? [piece('  '), piece('original cause', 'bad')] : []),
+        ],
+        [],
+        look,
+      )
     }
     const room = look.columns - 3 - codeColumns - whereColumns - (depth === 0 ? 18 : 1)
     return paint(
-      [piece(lead(depth), 'dim'), codePiece, piece(' '.repeat(Math.max(1, codeColumns - indent - code.length))), piece(padEnd(where, whereColumns)), piece(cut(message, room, look.ascii)), ...original],
+      [
+        piece(lead(depth), 'dim'),
+        codePiece,
+        piece(' '.repeat(Math.max(1, codeColumns - indent - code.length))),
+        piece(padEnd(where, whereColumns)),
+        piece(cut(message, room, look.ascii)),
+        ...original,
+      ],
       look,
     )
   })
@@ -120,29 +157,51 @@ function labelled(label: string, texts: readonly string[], look: Look): string[]
 
 function nodeCounts(nodes: readonly FinalNode[]): string {
   const top = nodes.filter(({ path }) => !path.includes('/'))
-  const of = (wanted: readonly Result[]): FinalNode[] => top.filter(({ result }) => result !== undefined && wanted.includes(result))
+  const of = (wanted: readonly Result[]): FinalNode[] =>
+    top.filter(({ result }) => result !== undefined && wanted.includes(result))
   const skipped = of(['skip'])
-  const names = skipped.slice(0, 4).map(({ path }) => path).join(', ')
+  const names = skipped
+    .slice(0, 4)
+    .map(({ path }) => path)
+    .join(', ')
   const parts = [
     `${of(['success']).length} ok`,
-    [of(['failure', 'error', 'timeout']).length, 'failed'], [of(['cancellation']).length, 'canceled'],
+    [of(['failure', 'error', 'timeout']).length, 'failed'],
+    [of(['cancellation']).length, 'canceled'],
     skipped.length > 0 ? `${skipped.length} skipped (${names}${skipped.length > 4 ? ', …' : ''})` : '',
   ].map((part) => (Array.isArray(part) ? (Number(part[0]) > 0 ? `${part[0]} ${part[1]}` : '') : part))
   return parts.filter((part) => part !== '').join(', ')
 }
 
+function branchCounts(nodes: readonly FinalNode[]): string {
+  const of = (field: 'total' | 'failed' | 'skipped'): number =>
+    nodes.reduce((sum, { children }) => sum + (children?.[field] ?? 0), 0)
+  const [total, failed, skipped] = [of('total'), of('failed'), of('skipped')]
+  if (total === 0) return ''
+  const parts = [
+    `${count(total - failed - skipped)} ok`,
+    failed > 0 ? `${count(failed)} failed` : '',
+    skipped > 0 ? `${count(skipped)} skipped` : '',
+  ]
+  return `      branches   ${parts.filter((part) => part !== '').join(', ')}`
+}
+
 function sums(run: Closing, look: Look): string[] {
   const { totals } = run
-  const branches = run.branches ? `      branches   ${run.branches.ok} ok, ${run.branches.failed} failed` : totals.branches > 0 ? `      branches   ${count(totals.branches)}` : ''
-  const lines = [...labelled('nodes', [nodeCounts(run.nodes) + branches], look)]
+  const lines = [...labelled('nodes', [nodeCounts(run.nodes) + branchCounts(run.nodes)], look)]
   const retries = totals.retries > 0 ? `, of them ${counted(totals.retries, 'retry', 'retries')}` : ''
   lines.push(...labelled('attempts', [`${count(totals.attempts)}${retries}`], look))
-  const money = spend(totals.cost_usd, totals.cost_unpriced).replace('unpriced', totals.cost_unpriced === 1 ? 'attempt unpriced' : 'attempts unpriced')
+  const money = spend(totals.cost_usd, totals.cost_unpriced).replace(
+    'unpriced',
+    totals.cost_unpriced === 1 ? 'attempt unpriced' : 'attempts unpriced',
+  )
   const limit = run.budget?.usd
   const ofBudget = limit === undefined ? '' : `, ${Math.round((totals.cost_usd / limit) * 100)} % of ${usd(limit)}`
   const used = totals.tokens.input + totals.tokens.cache_read + totals.tokens.cache_write
-  const tokenText = used + totals.tokens.output > 0 ? `      ${tokens(used)} in, ${tokens(totals.tokens.output)} out` : ''
-  if (money !== '' || tokenText !== '') lines.push(...labelled('spend', [`${money === '' ? '$0.00' : money}${ofBudget}${tokenText}`], look))
+  const tokenText =
+    used + totals.tokens.output > 0 ? `      ${tokens(used)} in, ${tokens(totals.tokens.output)} out` : ''
+  if (money !== '' || tokenText !== '')
+    lines.push(...labelled('spend', [`${money === '' ? '$0.00' : money}${ofBudget}${tokenText}`], look))
   return lines
 }
 
@@ -150,33 +209,40 @@ function shortSums(run: Closing, look: Look): string[] {
   const { totals } = run
   const retries = totals.retries > 0 ? `, ${counted(totals.retries, 'retry', 'retries')}` : ''
   const money = spend(totals.cost_usd, totals.cost_unpriced)
-  return [line([piece(`   ${counted(totals.attempts, 'attempt')}${retries}${money === '' ? '' : `   ${money}`}`)], [], look)]
+  return [
+    line([piece(`   ${counted(totals.attempts, 'attempt')}${retries}${money === '' ? '' : `   ${money}`}`)], [], look),
+  ]
 }
 
 /** Three commands: look at the run, look at the attempt, go on. */
 export function nextCommands(run: Closing): { readonly label: string; readonly command: string }[] {
   const store = run.storeOption ?? ''
   const cause = run.failure && originalCause(run.failure)
-  const attempt = cause?.attempt_id ?? run.nodes.findLast(({ failure }) => failure?.attempt_id !== undefined)?.failure?.attempt_id
+  const attempt =
+    cause?.attempt_id ?? run.nodes.findLast(({ failure }) => failure?.attempt_id !== undefined)?.failure?.attempt_id
   const node = attempt === undefined ? undefined : parseAttemptId(attempt)?.path
   const goOn = run.resumable
     ? { label: 'go on', command: `spanwright resume ${run.shortId}${store}` }
     : { label: 'try again', command: `spanwright retry ${run.shortId}${node === undefined ? '' : ` ${node}`}${store}` }
   const look = { label: 'what happened', command: `spanwright show ${run.shortId}${store}` }
-  const second = attempt === undefined
-    ? { label: 'every event', command: `spanwright events ${run.shortId}${store}` }
-    : { label: 'the attempt', command: `spanwright attempt show ${run.shortId} ${attempt}${store}` }
+  const second =
+    attempt === undefined
+      ? { label: 'every event', command: `spanwright events ${run.shortId}${store}` }
+      : { label: 'the attempt', command: `spanwright attempt show ${run.shortId} ${attempt}${store}` }
   return [look, second, goOn]
 }
 
 function commandLines(run: Closing, look: Look): string[] {
   return nextCommands(run).flatMap(({ label, command }) => {
-    if (look.columns >= 80) return [paint([piece('   '), piece(padEnd(label, LABEL_COLUMNS), 'dim'), piece(command)], look)]
+    if (look.columns >= 80)
+      return [paint([piece('   '), piece(padEnd(label, LABEL_COLUMNS), 'dim'), piece(command)], look)]
     if (command.length + 3 <= look.columns) return [`   ${command}`]
     const words = command.split(' ')
     const cutAt = words.findIndex((_, index) => words.slice(0, index + 1).join(' ').length > look.columns - 5)
     const at = cutAt <= 0 ? words.length : cutAt
-    return [`   ${words.slice(0, at).join(' ')}${at < words.length ? ' \\' : ''}`, ...(at < words.length ? [`     ${words.slice(at).join(' ')}`] : [])]
+    return [
+      `   ${words.slice(0, at).join(' ')}${at < words.length ? ' \\' : ''}`,
+      ...(at < words.length ? [`     ${words.slice(at).join(' ')}`] : []),
+    ]
   })
 }
-

@@ -3,7 +3,16 @@
 import type { Output } from './output.ts'
 
 /** What an argument or the value of an option can be completed with. */
-export type Completion = 'file' | 'directory' | 'run' | 'node' | 'attempt' | 'gate' | 'choice' | 'event' | readonly string[]
+export type Completion =
+  | 'file'
+  | 'directory'
+  | 'run'
+  | 'node'
+  | 'attempt'
+  | 'gate'
+  | 'choice'
+  | 'event'
+  | readonly string[]
 
 export interface ArgumentSpec {
   /** In capitals, as in the usage line. */
@@ -40,29 +49,54 @@ export interface CommandSpec {
 }
 
 const RUN: ArgumentSpec = { name: 'RUN', about: 'a run id, a unique beginning of one, or `latest`', complete: 'run' }
-const PIPELINE: ArgumentSpec = { name: 'PIPELINE', about: 'a pipeline file (.yaml, .yml, .ts, .mts, .js, .mjs)', complete: 'file' }
+const PIPELINE: ArgumentSpec = {
+  name: 'PIPELINE',
+  about: 'a pipeline file (.yaml, .yml, .ts, .mts, .js, .mjs)',
+  complete: 'file',
+}
 
-const STORE: OptionSpec = { flags: '--store <dir>', about: 'where runs are kept (default: SPANWRIGHT_STORE, else .spanwright)', complete: 'directory' }
+const STORE: OptionSpec = {
+  flags: '--store <dir>',
+  about: 'where runs are kept (default: SPANWRIGHT_STORE, else .spanwright)',
+  complete: 'directory',
+}
 const JSON_OUTPUT: OptionSpec = { flags: '--json', about: 'print stable JSON' }
 const LABEL: OptionSpec = { flags: '--label <k=v>', about: 'a label of the run', repeat: true }
 const PARAM: OptionSpec = { flags: '--param <k=v>', about: 'a param, read by its declared type', repeat: true }
-const PARAMS: OptionSpec = { flags: '--params <file>', about: 'params from a YAML or JSON file; --param goes before it', complete: 'file' }
+const PARAMS: OptionSpec = {
+  flags: '--params <file>',
+  about: 'params from a YAML or JSON file; --param goes before it',
+  complete: 'file',
+}
 const MAX_PARALLEL: OptionSpec = { flags: '--max-parallel <n>', about: 'attempts running at once' }
 const TRACE_PARENT: OptionSpec = {
-  flags: '--trace-parent <how>', about: 'what an inbound TRACEPARENT becomes (default: parent)', choices: ['parent', 'link', 'ignore'],
+  flags: '--trace-parent <how>',
+  about: 'what an inbound TRACEPARENT becomes (default: parent)',
+  choices: ['parent', 'link', 'ignore'],
 }
-const SYNC: OptionSpec = { flags: '--sync <when>', about: 'flush the journal to the disk always (default) or leave it to the system', choices: ['always', 'os'] }
-const UI: OptionSpec = { flags: '--ui <how>', about: 'how progress is shown (default: auto)', choices: ['auto', 'tty', 'plain', 'json', 'quiet'] }
+const SYNC: OptionSpec = {
+  flags: '--sync <when>',
+  about: 'flush the journal to the disk always (default) or leave it to the system',
+  choices: ['always', 'os'],
+}
+const UI: OptionSpec = {
+  flags: '--ui <how>',
+  about: 'how progress is shown (default: auto)',
+  choices: ['auto', 'tty', 'plain', 'json', 'quiet'],
+}
 const EXECUTION = [PARAM, PARAMS, STORE, MAX_PARALLEL, SYNC, TRACE_PARENT, UI]
 const FORCE: OptionSpec = { flags: '--force', about: 'end everything now, without grace' }
 const ALL: OptionSpec = { flags: '--all', about: 'all of them, nothing folded' }
 
 export const COMMANDS: readonly CommandSpec[] = [
   {
-    name: 'run', about: 'run a pipeline', arguments: [PIPELINE],
+    name: 'run',
+    about: 'run a pipeline',
+    arguments: [PIPELINE],
     options: [
       ...EXECUTION,
-      { flags: '--key <key>', about: 'start at most one run per key: a second call attaches to the first' }, LABEL,
+      { flags: '--key <key>', about: 'start at most one run per key: a second call attaches to the first' },
+      LABEL,
       { flags: '--only <node>', about: 'run this node alone', complete: 'node' },
       { flags: '--from <node>', about: 'start here; what comes before counts as done', complete: 'node' },
       { flags: '--capture <what>', about: 'also record this in the trace', choices: ['content'] },
@@ -73,88 +107,169 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/run.ts')).run,
   },
   {
-    name: 'resume', about: 'go on with an interrupted or canceled run', arguments: [RUN],
+    name: 'resume',
+    about: 'go on with an interrupted or canceled run',
+    arguments: [RUN],
     options: [...EXECUTION, { flags: '--accept-changes', about: 'go on although the TypeScript pipeline has changed' }],
     load: async () => (await import('./commands/resume.ts')).resume,
   },
   {
-    name: 'retry', about: 'run failed nodes again', arguments: [RUN, { name: 'NODE', about: 'a node path (default: all failed nodes)', optional: true, complete: 'node' }],
+    name: 'retry',
+    about: 'run failed nodes again',
+    arguments: [
+      RUN,
+      { name: 'NODE', about: 'a node path (default: all failed nodes)', optional: true, complete: 'node' },
+    ],
     options: [
-      ...EXECUTION, { flags: '--reset-count', about: 'start retry budget and breaker counts again' },
+      ...EXECUTION,
+      { flags: '--reset-count', about: 'start retry budget and breaker counts again' },
       { flags: '--mode <how>', about: 'what the new visit begins with', choices: ['clean', 'continue'] },
       { flags: '--accept-changes', about: 'go on although the TypeScript pipeline has changed' },
     ],
     load: async () => (await import('./commands/retry.ts')).retry,
   },
-  { name: 'cancel', about: 'cancel a run', arguments: [RUN], options: [FORCE, STORE], load: async () => (await import('./commands/cancel.ts')).cancel },
   {
-    name: 'recover', about: 'put runs to rest whose process is gone', arguments: [{ ...RUN, optional: true }],
-    options: [{ flags: '--all', about: 'every lost run of the store' }, STORE, JSON_OUTPUT], load: async () => (await import('./commands/recover.ts')).recover,
-  },
-  { name: 'attach', about: 'follow a run to its end', arguments: [RUN], options: [UI, STORE], load: async () => (await import('./commands/attach.ts')).attach },
-  {
-    name: 'status', about: 'what runs now and what waits for a person', arguments: [{ ...RUN, optional: true }],
-    options: [STORE, JSON_OUTPUT], load: async () => (await import('./commands/status.ts')).status,
+    name: 'cancel',
+    about: 'cancel a run',
+    arguments: [RUN],
+    options: [FORCE, STORE],
+    load: async () => (await import('./commands/cancel.ts')).cancel,
   },
   {
-    name: 'runs', about: 'list runs, newest first',
+    name: 'recover',
+    about: 'put runs to rest whose process is gone',
+    arguments: [{ ...RUN, optional: true }],
+    options: [{ flags: '--all', about: 'every lost run of the store' }, STORE, JSON_OUTPUT],
+    load: async () => (await import('./commands/recover.ts')).recover,
+  },
+  {
+    name: 'attach',
+    about: 'follow a run to its end',
+    arguments: [RUN],
+    options: [UI, STORE],
+    load: async () => (await import('./commands/attach.ts')).attach,
+  },
+  {
+    name: 'status',
+    about: 'what runs now and what waits for a person',
+    arguments: [{ ...RUN, optional: true }],
+    options: [STORE, JSON_OUTPUT],
+    load: async () => (await import('./commands/status.ts')).status,
+  },
+  {
+    name: 'runs',
+    about: 'list runs, newest first',
     options: [LABEL, { flags: '--limit <n>', about: 'at most so many (default: 20)' }, STORE, JSON_OUTPUT],
     load: async () => (await import('./commands/runs.ts')).runs,
   },
   {
-    name: 'show', about: 'result, cause and nodes of a run', arguments: [RUN], options: [ALL, STORE, JSON_OUTPUT],
+    name: 'show',
+    about: 'result, cause and nodes of a run',
+    arguments: [RUN],
+    options: [ALL, STORE, JSON_OUTPUT],
     load: async () => (await import('./commands/show.ts')).show,
   },
   {
-    name: 'attempt show', about: 'everything on record about one attempt',
+    name: 'attempt show',
+    about: 'everything on record about one attempt',
     arguments: [RUN, { name: 'ATTEMPT', about: 'an attempt id, such as build@1.2', complete: 'attempt' }],
     options: [
-      { flags: '--context', about: 'only what it was told of earlier attempts' }, { flags: '--output', about: 'only its output, in full' },
-      { flags: '--diff', about: 'only its diff' }, STORE, JSON_OUTPUT,
+      { flags: '--context', about: 'only what it was told of earlier attempts' },
+      { flags: '--output', about: 'only its output, in full' },
+      { flags: '--diff', about: 'only its diff' },
+      STORE,
+      JSON_OUTPUT,
     ],
     load: async () => (await import('./commands/attempt-show.ts')).attemptShow,
   },
   {
-    name: 'events', about: 'the journal of a run', arguments: [RUN],
+    name: 'events',
+    about: 'the journal of a run',
+    arguments: [RUN],
     options: [
       { flags: '--follow', about: 'go on until the run has ended' },
-      { flags: '--type <type>', about: 'only this type; `attempt.*` for a family', repeat: true, complete: 'event' }, STORE, JSON_OUTPUT,
+      { flags: '--type <type>', about: 'only this type; `attempt.*` for a family', repeat: true, complete: 'event' },
+      STORE,
+      JSON_OUTPUT,
     ],
     load: async () => (await import('./commands/events.ts')).events,
   },
-  { name: 'trace', about: 'draw the trace of a run as a waterfall', arguments: [RUN], options: [ALL, STORE, JSON_OUTPUT], load: async () => (await import('./commands/trace.ts')).trace },
   {
-    name: 'trace export', about: 'send what was not delivered of a trace', arguments: [RUN],
-    options: [{ flags: '--endpoint <url>', about: 'an OTLP/HTTP endpoint (default: OTEL_EXPORTER_OTLP_ENDPOINT)' }, STORE, JSON_OUTPUT],
+    name: 'trace',
+    about: 'draw the trace of a run as a waterfall',
+    arguments: [RUN],
+    options: [ALL, STORE, JSON_OUTPUT],
+    load: async () => (await import('./commands/trace.ts')).trace,
+  },
+  {
+    name: 'trace export',
+    about: 'send what was not delivered of a trace',
+    arguments: [RUN],
+    options: [
+      { flags: '--endpoint <url>', about: 'an OTLP/HTTP endpoint (default: OTEL_EXPORTER_OTLP_ENDPOINT)' },
+      STORE,
+      JSON_OUTPUT,
+    ],
     load: async () => (await import('./commands/trace-export.ts')).traceExport,
   },
-  { name: 'gate list', about: 'gates that wait for an answer', options: [STORE, JSON_OUTPUT], load: async () => (await import('./commands/gate-list.ts')).gateList },
   {
-    name: 'gate answer', about: 'answer a gate',
-    arguments: [RUN, { name: 'NODE', about: 'the path of the gate', complete: 'gate' }, { name: 'CHOICE', about: 'one of its choices', complete: 'choice' }],
-    options: [{ flags: '--comment <text>', about: 'goes on record with the answer' }, STORE], load: async () => (await import('./commands/gate-answer.ts')).gateAnswer,
+    name: 'gate list',
+    about: 'gates that wait for an answer',
+    options: [STORE, JSON_OUTPUT],
+    load: async () => (await import('./commands/gate-list.ts')).gateList,
   },
   {
-    name: 'validate', about: 'check pipeline files', arguments: [{ ...PIPELINE, variadic: true }], options: [JSON_OUTPUT],
+    name: 'gate answer',
+    about: 'answer a gate',
+    arguments: [
+      RUN,
+      { name: 'NODE', about: 'the path of the gate', complete: 'gate' },
+      { name: 'CHOICE', about: 'one of its choices', complete: 'choice' },
+    ],
+    options: [{ flags: '--comment <text>', about: 'goes on record with the answer' }, STORE],
+    load: async () => (await import('./commands/gate-answer.ts')).gateAnswer,
+  },
+  {
+    name: 'validate',
+    about: 'check pipeline files',
+    arguments: [{ ...PIPELINE, variadic: true }],
+    options: [JSON_OUTPUT],
     load: async () => (await import('./commands/validate.ts')).validate,
   },
   {
-    name: 'graph', about: 'draw a pipeline', arguments: [PIPELINE],
-    options: [{ flags: '--format <format>', about: 'mermaid (default) or dot', choices: ['mermaid', 'dot'] }], load: async () => (await import('./commands/graph.ts')).graph,
+    name: 'graph',
+    about: 'draw a pipeline',
+    arguments: [PIPELINE],
+    options: [{ flags: '--format <format>', about: 'mermaid (default) or dot', choices: ['mermaid', 'dot'] }],
+    load: async () => (await import('./commands/graph.ts')).graph,
   },
   {
-    name: 'init', about: 'write a commented pipeline that runs',
-    arguments: [{ name: 'FILE', about: 'where to (default: pipeline.yaml)', optional: true, complete: 'file' }], load: async () => (await import('./commands/init.ts')).init,
+    name: 'init',
+    about: 'write a commented pipeline that runs',
+    arguments: [{ name: 'FILE', about: 'where to (default: pipeline.yaml)', optional: true, complete: 'file' }],
+    load: async () => (await import('./commands/init.ts')).init,
   },
-  { name: 'schema', about: 'print the JSON Schema of pipeline files', load: async () => (await import('./commands/schema.ts')).schema },
   {
-    name: 'prune', about: 'delete runs that ended long ago',
-    options: [{ flags: '--older-than <duration>', about: 'ended before this (default: 30d)' }, { flags: '--dry-run', about: 'say what would go' }, STORE, JSON_OUTPUT],
+    name: 'schema',
+    about: 'print the JSON Schema of pipeline files',
+    load: async () => (await import('./commands/schema.ts')).schema,
+  },
+  {
+    name: 'prune',
+    about: 'delete runs that ended long ago',
+    options: [
+      { flags: '--older-than <duration>', about: 'ended before this (default: 30d)' },
+      { flags: '--dry-run', about: 'say what would go' },
+      STORE,
+      JSON_OUTPUT,
+    ],
     load: async () => (await import('./commands/prune.ts')).prune,
   },
   {
-    name: 'completion', about: 'print a completion script for a shell',
-    arguments: [{ name: 'SHELL', about: 'bash, zsh or fish', complete: ['bash', 'zsh', 'fish'] }], load: async () => (await import('./commands/completion.ts')).completion,
+    name: 'completion',
+    about: 'print a completion script for a shell',
+    arguments: [{ name: 'SHELL', about: 'bash, zsh or fish', complete: ['bash', 'zsh', 'fish'] }],
+    load: async () => (await import('./commands/completion.ts')).completion,
   },
 ]
 
@@ -162,7 +277,9 @@ export const COMMANDS: readonly CommandSpec[] = [
 export const NOT_IN_THIS_VERSION: readonly string[] = ['ui', 'stack', 'queue', 'worker', 'doctor']
 
 /** The command that the words begin with, and how many words name it. */
-export function findCommand(words: readonly string[]): { readonly command: CommandSpec; readonly words: number } | undefined {
+export function findCommand(
+  words: readonly string[],
+): { readonly command: CommandSpec; readonly words: number } | undefined {
   const two = COMMANDS.find(({ name }) => name === `${words[0]} ${words[1]}`)
   if (two) return { command: two, words: 2 }
   const one = COMMANDS.find(({ name }) => name === words[0])

@@ -13,7 +13,11 @@ const MANY = 500
 export async function complete(words: readonly string[], output: Output): Promise<number> {
   const current = words.at(-1) ?? ''
   try {
-    output.result(...[...new Set(candidates(words.slice(0, -1), current))].filter((word) => word.startsWith(current)).slice(0, MANY))
+    output.result(
+      ...[...new Set(candidates(words.slice(0, -1), current))]
+        .filter((word) => word.startsWith(current))
+        .slice(0, MANY),
+    )
   } catch {
     // No store, no run, no pipeline: nothing to suggest.
   }
@@ -22,7 +26,8 @@ export async function complete(words: readonly string[], output: Output): Promis
 
 function candidates(before: readonly string[], current: string): readonly string[] {
   const found = findCommand(before)
-  if (!found || (found.words === 1 && before.length === 1 && hasSecondWord(before[0]!, current))) return commandWords(before)
+  if (!found || (found.words === 1 && before.length === 1 && hasSecondWord(before[0]!, current)))
+    return commandWords(before)
   const { command } = found
   const words = before.slice(found.words)
   const option = command.options?.find(({ flags }) => flags.includes('<') && flags.split(' ')[0] === words.at(-1))
@@ -45,7 +50,8 @@ function commandWords(before: readonly string[]): string[] {
 
 /** The words that are no options and no values of options. */
 function positional(command: CommandSpec, words: readonly string[]): string[] {
-  const takesValue = (word: string): boolean => command.options?.some(({ flags }: OptionSpec) => flags.startsWith(`${word} <`)) === true
+  const takesValue = (word: string): boolean =>
+    command.options?.some(({ flags }: OptionSpec) => flags.startsWith(`${word} <`)) === true
   return words.filter((word, index) => !word.startsWith('-') && !(index > 0 && takesValue(words[index - 1]!)))
 }
 
@@ -82,7 +88,10 @@ interface ListedNode {
 }
 
 function nodesOf(directory: string): readonly ListedNode[] {
-  const pipeline = JSON.parse(readFileSync(path.join(directory, 'pipeline.json'), 'utf8')) as { nodes?: ListedNode[]; pipeline?: { nodes?: ListedNode[] } }
+  const pipeline = JSON.parse(readFileSync(path.join(directory, 'pipeline.json'), 'utf8')) as {
+    nodes?: ListedNode[]
+    pipeline?: { nodes?: ListedNode[] }
+  }
   return pipeline.nodes ?? pipeline.pipeline?.nodes ?? []
 }
 

@@ -21,8 +21,15 @@ export async function composeRun(composition: Composition): Promise<RunnerPorts>
   const { env } = process
   const { store, warn } = composition
   return {
-    store, warn, env, expressions: celExpressions, sync: composition.sync, functions: composition.functions,
-    takeover: takeoverProgram(), observe: composition.observe, telemetry: await composeTelemetry(env, warn),
+    store,
+    warn,
+    env,
+    expressions: celExpressions,
+    sync: composition.sync,
+    functions: composition.functions,
+    takeover: takeoverProgram(),
+    observe: composition.observe,
+    telemetry: await composeTelemetry(env, warn),
   }
 }
 
@@ -34,18 +41,24 @@ export async function composeRecovery(store: Store): Promise<Pick<RunnerPorts, '
 
 /** The program that takes a run over when this process dies: beside this file, compiled or as source. */
 function takeoverProgram(): readonly string[] {
-  const [compiled, source] = ['./takeover.js', './takeover.ts'].map((name) => fileURLToPath(new URL(name, import.meta.url)))
+  const [compiled, source] = ['./takeover.js', './takeover.ts'].map((name) =>
+    fileURLToPath(new URL(name, import.meta.url)),
+  )
   return [process.execPath, existsSync(compiled!) ? compiled! : source!]
 }
 
 /** Loaded only where an endpoint may be configured: without one, nothing of telemetry costs anything. */
-async function composeTelemetry(env: NodeJS.ProcessEnv, warn: (message: string) => void): Promise<RunnerPorts['telemetry']> {
+async function composeTelemetry(
+  env: NodeJS.ProcessEnv,
+  warn: (message: string) => void,
+): Promise<RunnerPorts['telemetry']> {
   if (!mayDeliver(env)) return undefined
   const { startTelemetry } = await import('../telemetry/telemetry.ts')
   return ({ directory, read }) => startTelemetry({ runDir: directory, read, env, warn })
 }
 
-const mayDeliver = (env: NodeJS.ProcessEnv): boolean => Object.keys(env).some((name) => /^OTEL_EXPORTER_OTLP_.*ENDPOINT$/.test(name))
+const mayDeliver = (env: NodeJS.ProcessEnv): boolean =>
+  Object.keys(env).some((name) => /^OTEL_EXPORTER_OTLP_.*ENDPOINT$/.test(name))
 
 export interface TidyOptions {
   readonly store: Store
@@ -62,10 +75,13 @@ export async function tidyStore({ store, warn }: TidyOptions): Promise<() => Pro
   const recovered = await recoverStore(await composeRecovery(store), (runId, error) =>
     warn(`run ${runId} could not be put to rest: ${error instanceof Error ? error.message : String(error)}`),
   )
-  for (const { runId } of recovered) warn(`run ${runId} had lost its process and was put to rest: \`spanwright resume ${runId}\` goes on with it`)
+  for (const { runId } of recovered)
+    warn(`run ${runId} had lost its process and was put to rest: \`spanwright resume ${runId}\` goes on with it`)
   if (!mayDeliver(process.env)) return async () => {}
   const { catchUp } = await import('../telemetry/export-run.ts')
-  const delivery = catchUp(store.directory, process.env, { warn }).catch((error: unknown) => warn(`traces of earlier runs were not delivered: ${String(error)}`))
+  const delivery = catchUp(store.directory, process.env, { warn }).catch((error: unknown) =>
+    warn(`traces of earlier runs were not delivered: ${String(error)}`),
+  )
   const { setTimeout: sleep } = await import('node:timers/promises')
   return async () => void (await Promise.race([delivery, sleep(DELIVERY_MS, undefined, { ref: false })]))
 }

@@ -36,12 +36,17 @@ export async function drive(driven: Drive): Promise<number> {
     output: invocation.output,
     act: (action) => keys.press(action),
     shorten: (runId) => shortId(runId, store.list()),
+    directoryOf: (runId) => store.paths(runId).directory,
   })
   try {
-    if (process.platform === 'darwin') progress.warn('on macOS only the process group of a step is ended; what a step moves out of it is not found')
+    if (process.platform === 'darwin')
+      progress.warn('on macOS only the process group of a step is ended; what a step moves out of it is not found')
     const settled = await tidyStore({ store, warn: progress.warn })
     const ports = await composeRun({
-      store, functions: driven.functions, warn: progress.warn, sync: invocation.options['sync'] as SyncMode | undefined,
+      store,
+      functions: driven.functions,
+      warn: progress.warn,
+      sync: invocation.options['sync'] as SyncMode | undefined,
       observe: (entries: readonly Entry[]) => progress.entries(entries),
     })
     const started = await driven.start(ports)
@@ -57,8 +62,18 @@ export async function drive(driven: Drive): Promise<number> {
     const end = await started.end
     await settled()
     progress.close()
-    await reportEnd({ store, runId: started.runId, pipeline: driven.pipeline, final: end.final, error: end.error, invocation, ui: progress.ui })
-    return end.error ? Math.max(exitCodeOf(end.final, signals.first()), end.error.exitCode) : exitCodeOf(end.final, signals.first())
+    await reportEnd({
+      store,
+      runId: started.runId,
+      pipeline: driven.pipeline,
+      final: end.final,
+      error: end.error,
+      invocation,
+      ui: progress.ui,
+    })
+    return end.error
+      ? Math.max(exitCodeOf(end.final, signals.first()), end.error.exitCode)
+      : exitCodeOf(end.final, signals.first())
   } finally {
     progress.close()
     signals.stop()
@@ -67,9 +82,16 @@ export async function drive(driven: Drive): Promise<number> {
 
 async function pressed(execution: Execution, action: KeyAction, progress: Progress): Promise<void> {
   const by = callingUser()
-  const refusal = action.type === 'cancel'
-    ? await execution.send({ type: 'cancel', by, force: false })
-    : await execution.send({ type: 'gate.answer', node: action.gate, choice: action.choice, by, comment: action.comment })
+  const refusal =
+    action.type === 'cancel'
+      ? await execution.send({ type: 'cancel', by, force: false })
+      : await execution.send({
+          type: 'gate.answer',
+          node: action.gate,
+          choice: action.choice,
+          by,
+          comment: action.comment,
+        })
   if (refusal) progress.warn(refusal.message)
 }
 

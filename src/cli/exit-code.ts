@@ -10,9 +10,15 @@ export function exitCodeOf(final: Pick<Final, 'result' | 'failure'>, signal?: Ca
   const canceled = final.result === 'cancellation' || final.failure?.code === 'forced'
   if (canceled) return SIGNAL_EXIT[signal ?? 'SIGINT']
   switch (final.result) {
-    case 'success': case 'skip': return 0
-    case 'failure': return 1
-    case 'timeout': return 124
-    case 'error': case 'cancellation': return 5
+    case 'success':
+    case 'skip':
+      return 0
+    case 'failure':
+      return 1
+    case 'timeout':
+      return 124
+    case 'error':
+    case 'cancellation':
+      return 5
   }
 }

@@ -31,7 +31,11 @@ export async function followToEnd({ store, runId, invocation }: Followed): Promi
   })
   const short = shortId(runId, store.list())
   const progress = await createProgress(chooseUi(options['ui']), {
-    pipeline, output, shorten: () => short, act: (action) => void ask({ store, runId, invocation }, action, progress),
+    pipeline,
+    output,
+    shorten: () => short,
+    directoryOf: () => store.paths(runId).directory,
+    act: (action) => void ask({ store, runId, invocation }, action, progress),
   })
   try {
     const { followRun } = await import('../runner/follow.ts')

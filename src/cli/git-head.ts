@@ -39,7 +39,10 @@ function refIn(git: string, ref: string): string | undefined {
     if (text !== undefined && isCommit(text)) return text
   }
   const packed = textOrNothing(path.join(shared, 'packed-refs')) ?? ''
-  return packed.split('\n').find((line) => line.endsWith(` ${ref}`))?.split(' ')[0]
+  return packed
+    .split('\n')
+    .find((line) => line.endsWith(` ${ref}`))
+    ?.split(' ')[0]
 }
 
 function sharedDirectory(git: string): string {

@@ -18,7 +18,9 @@ export function reportToGithub(run: Closing, pipeline: Pipeline, output: Output)
     try {
       appendFileSync(file, `${summaryMarkdown(run, pipeline)}\n`)
     } catch (error) {
-      output.say(`spanwright: the job summary could not be written: ${error instanceof Error ? error.message : String(error)}`)
+      output.say(
+        `spanwright: the job summary could not be written: ${error instanceof Error ? error.message : String(error)}`,
+      )
     }
   }
   output.say(...annotations(run))
@@ -28,17 +30,27 @@ export function reportToGithub(run: Closing, pipeline: Pipeline, output: Output)
 export function annotations(run: Closing): string[] {
   const told: string[] = []
   if (run.failure) told.push(annotation(`${run.pipeline} ${run.result}`, failedSentence(run.failure, run.nodes)))
-  for (const hook of run.hookFailures) told.push(annotation(`hook ${hook.hook} failed`, `${hook.node ?? 'run'}: ${originalCause(hook.failure).message}`))
+  for (const hook of run.hookFailures)
+    told.push(annotation(`hook ${hook.hook} failed`, `${hook.node ?? 'run'}: ${originalCause(hook.failure).message}`))
   const origin = run.failure && originalCause(run.failure).attempt_id
-  const others = run.nodes.filter(({ failure, result, kind }) =>
-    failure !== undefined && result !== 'skip' && result !== 'cancellation' && kind !== 'fanout' && originalCause(failure).attempt_id !== origin)
-  for (const { path, failure } of others.slice(0, ANNOUNCED_NODES)) told.push(annotation(`${path} ${failure!.code}`, originalCause(failure!).message))
+  const others = run.nodes.filter(
+    ({ failure, result, kind }) =>
+      failure !== undefined &&
+      result !== 'skip' &&
+      result !== 'cancellation' &&
+      kind !== 'fanout' &&
+      originalCause(failure).attempt_id !== origin,
+  )
+  for (const { path, failure } of others.slice(0, ANNOUNCED_NODES))
+    told.push(annotation(`${path} ${failure!.code}`, originalCause(failure!).message))
   return told
 }
 
-const escapeData = (text: string): string => clean(text).replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
+const escapeData = (text: string): string =>
+  clean(text).replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
 const escapeProperty = (text: string): string => escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C')
-const annotation = (title: string, message: string): string => `::error title=${escapeProperty(title)}::${escapeData(message)}`
+const annotation = (title: string, message: string): string =>
+  `::error title=${escapeProperty(title)}::${escapeData(message)}`
 
 /** Text in Markdown: nothing in it is markup. */
 const plain = (text: string): string => cleanLine(text).replace(/[\\`*_{}[\]<>()#+!|~]/g, '\\$&')
@@ -49,18 +61,30 @@ export function summaryMarkdown(run: Closing, pipeline: Pipeline): string {
   const { totals } = run
   const money = spend(totals.cost_usd, totals.cost_unpriced)
   const lines = [
-    `### ${mark} ${plain(run.pipeline)}: ${run.result} in ${elapsed(run.durationMs)}`, '',
+    `### ${mark} ${plain(run.pipeline)}: ${run.result} in ${elapsed(run.durationMs)}`,
+    '',
     `${counted(totals.nodes, 'node')}, ${counted(totals.attempts, 'attempt')}, ${counted(totals.retries, 'retry', 'retries')}${money === '' ? '' : `, ${money}`}. Run ${code(run.runId)}, trace ${code(run.traceId)}.`,
   ]
   if (pipeline.description !== undefined) lines.push('', plain(pipeline.description))
   if (run.failure) {
-    lines.push('', `**${plain(failedSentence(run.failure, run.nodes))}**`, '', '| code | where | message |', '|---|---|---|')
-    for (const link of causeChain(run.failure, run.nodes)) lines.push(`| ${code(link.code)} | ${code(link.where)} | ${plain(link.message)} |`)
+    lines.push(
+      '',
+      `**${plain(failedSentence(run.failure, run.nodes))}**`,
+      '',
+      '| code | where | message |',
+      '|---|---|---|',
+    )
+    for (const link of causeChain(run.failure, run.nodes))
+      lines.push(`| ${code(link.code)} | ${code(link.where)} | ${plain(link.message)} |`)
     const tail = tailLines(originalCause(run.failure))
     if (tail.length > 0) lines.push('', fenced(tail))
     lines.push('', ...nextCommands(run).map(({ label, command }) => `- ${label}: ${code(command)}`))
   }
-  for (const hook of run.hookFailures) lines.push('', `Hook ${code(`${hook.hook} ${hook.name}`)} of ${plain(hook.node ?? 'the run')} failed: ${plain(originalCause(hook.failure).message)}`)
+  for (const hook of run.hookFailures)
+    lines.push(
+      '',
+      `Hook ${code(`${hook.hook} ${hook.name}`)} of ${plain(hook.node ?? 'the run')} failed: ${plain(originalCause(hook.failure).message)}`,
+    )
   return `${lines.join('\n')}\n`
 }
 

@@ -28,24 +28,33 @@ export async function goingOn(invocation: Invocation): Promise<GoingOn> {
   const again = await loadAgain(identity, options)
   // Steps run where they ran before, whatever directory this command was called from.
   return {
-    store, runId,
+    store,
+    runId,
     driven: { pipeline, functions: again?.functions },
     options: {
-      params: await secretParams(pipeline, options), maxParallel: readCount('--max-parallel', options['maxParallel']),
-      inbound: await readInboundContext(options, output), pipelineHash: again?.hash,
+      params: await secretParams(pipeline, options),
+      maxParallel: readCount('--max-parallel', options['maxParallel']),
+      inbound: await readInboundContext(options, output),
+      pipelineHash: again?.hash,
     },
   }
 }
 
 const MODULE = /\.(?:ts|mts|js|mjs)$/
 
-async function loadAgain(identity: RunIdentity, options: Invocation['options']): Promise<{ hash: string; functions: Drive['functions'] } | undefined> {
+async function loadAgain(
+  identity: RunIdentity,
+  options: Invocation['options'],
+): Promise<{ hash: string; functions: Drive['functions'] } | undefined> {
   const { file, hash } = identity.pipeline
   if (file === undefined || !MODULE.test(file)) return undefined
   const { parsePipelineFile } = await import('../pipeline/load.ts')
   const parsed = await parsePipelineFile(file, { cwd: identity.cwd })
   if (parsed.hash !== hash && options['acceptChanges'] !== true) {
-    throw new SpanwrightError('run.changed', `${file} is not what run ${identity.run_id} was started with: undo the change, or give --accept-changes`)
+    throw new SpanwrightError(
+      'run.changed',
+      `${file} is not what run ${identity.run_id} was started with: undo the change, or give --accept-changes`,
+    )
   }
   return { hash: parsed.hash, functions: parsed.functions }
 }
@@ -57,8 +66,16 @@ async function secretParams(pipeline: Pipeline, options: Invocation['options']):
   if (given.length === 0 && !file) return undefined
   const names = [...given.map((text) => text.split('=')[0]!), ...Object.keys(file ?? {})]
   const open = names.find((name) => pipeline.params[name] && pipeline.params[name].secret !== true)
-  if (open !== undefined) throw new SpanwrightError('params.invalid', `param \`${open}\` is on record and stays as it is: only secret params are given again`)
-  const declared = Object.fromEntries(Object.entries(pipeline.params).filter(([, param]) => param.secret === true).map(([name, param]) => [name, { ...param, required: false }]))
+  if (open !== undefined)
+    throw new SpanwrightError(
+      'params.invalid',
+      `param \`${open}\` is on record and stays as it is: only secret params are given again`,
+    )
+  const declared = Object.fromEntries(
+    Object.entries(pipeline.params)
+      .filter(([, param]) => param.secret === true)
+      .map(([name, param]) => [name, { ...param, required: false }]),
+  )
   const { readParams } = await import('../pipeline/params.ts')
   const values = readParams(declared, { cli: given, file })
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null))

@@ -20,11 +20,18 @@ const usage = (command: CommandSpec): string => [command.name, ...(command.argum
 /** Help of the whole program. */
 export function programHelp(): string[] {
   const groups = GROUPS.flatMap(([title, names]) => [
-    '', `${title}:`,
-    ...names.map((name) => COMMANDS.find((command) => command.name === name)!).map((command) => `  ${usage(command).padEnd(32)} ${command.about}`),
+    '',
+    `${title}:`,
+    ...names
+      .map((name) => COMMANDS.find((command) => command.name === name)!)
+      .map((command) => `  ${usage(command).padEnd(32)} ${command.about}`),
   ])
   return [
-    'spanwright: run agent and command pipelines; every run is a trace', '', 'usage: spanwright COMMAND [options]', ...groups, '',
+    'spanwright: run agent and command pipelines; every run is a trace',
+    '',
+    'usage: spanwright COMMAND [options]',
+    ...groups,
+    '',
     'Everywhere: --help, --verbose (adds the stack to errors). `spanwright COMMAND --help` says more; --version prints the version.',
     'Exit codes: 0 success, 1 failure, 2 usage, 3 not found, 4 conflict, 5 error, 124 timeout, 129 130 143 canceled.',
   ]
@@ -34,13 +41,23 @@ export function programHelp(): string[] {
 export function commandHelp(command: CommandSpec): string[] {
   const rows = [
     ...(command.arguments ?? []).map(({ name, about }) => [name, about] as const),
-    ...(command.options ?? []).map(({ flags, about, choices, repeat }) =>
-      [flags, `${about}${choices ? `: ${choices.join(', ')}` : ''}${repeat === true ? ' (repeatable)' : ''}`] as const),
+    ...(command.options ?? []).map(
+      ({ flags, about, choices, repeat }) =>
+        [
+          flags,
+          `${about}${choices ? `: ${choices.join(', ')}` : ''}${repeat === true ? ' (repeatable)' : ''}`,
+        ] as const,
+    ),
     ['--verbose', 'add the stack to errors'] as const,
   ]
   const width = Math.max(...rows.map(([name]) => name.length)) + 2
   return [
-    `spanwright ${command.name}: ${command.about}`, '', `usage: spanwright ${usage(command)} [options]`, '',
-    ...rows.flatMap(([name, about]) => wrap(about, COLUMNS - width - 2).map((text, index) => `  ${(index === 0 ? name : '').padEnd(width)}${text}`)),
+    `spanwright ${command.name}: ${command.about}`,
+    '',
+    `usage: spanwright ${usage(command)} [options]`,
+    '',
+    ...rows.flatMap(([name, about]) =>
+      wrap(about, COLUMNS - width - 2).map((text, index) => `  ${(index === 0 ? name : '').padEnd(width)}${text}`),
+    ),
   ]
 }

@@ -4,7 +4,10 @@ import type { Invocation } from './command-table.ts'
 import type { Output } from './output.ts'
 
 /** Undefined without a TRACEPARENT, or with `--trace-parent ignore`. Malformed values are said and ignored. */
-export async function readInboundContext(options: Invocation['options'], output: Output): Promise<InboundContext | undefined> {
+export async function readInboundContext(
+  options: Invocation['options'],
+  output: Output,
+): Promise<InboundContext | undefined> {
   if (!process.env['TRACEPARENT']) return undefined
   const { readInbound } = await import('../telemetry/context.ts')
   const how = options['traceParent']

@@ -13,9 +13,10 @@ export function readLabels(given: unknown): { readonly [name: string]: string } 
 }
 
 /** A whole number from 1; undefined when the option was not given. */
-export function readCount(option: string, text: unknown): number | undefined {
+export function readCount(option: string, text: string | readonly string[] | boolean | undefined): number | undefined {
   if (text === undefined) return undefined
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new SpanwrightError('usage.invalid', `${option} ${String(text)}: expected a whole number from 1`)
+  if (!Number.isInteger(value) || value < 1)
+    throw new SpanwrightError('usage.invalid', `${option} ${String(text)}: expected a whole number from 1`)
   return value
 }

@@ -10,7 +10,9 @@ export async function openStore(options: Invocation['options']): Promise<Store> 
 }
 
 /** The store and the run that the first argument names. Throws `run.not_found`. */
-export async function openRun(invocation: Pick<Invocation, 'args' | 'options'>): Promise<{ readonly store: Store; readonly runId: string }> {
+export async function openRun(
+  invocation: Pick<Invocation, 'args' | 'options'>,
+): Promise<{ readonly store: Store; readonly runId: string }> {
   const store = await openStore(invocation.options)
   return { store, runId: store.resolve(String(invocation.args[0])) }
 }

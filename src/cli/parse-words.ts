@@ -5,7 +5,10 @@ import type { CommandSpec, Invocation } from './command-table.ts'
 
 /** Arguments and options of a command. Throws `usage.invalid`. */
 export function parseWords(spec: CommandSpec, words: readonly string[]): Pick<Invocation, 'args' | 'options'> {
-  const command = new Command(spec.name).helpOption(false).exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} })
+  const command = new Command(spec.name)
+    .helpOption(false)
+    .exitOverride()
+    .configureOutput({ writeErr: () => {}, writeOut: () => {} })
   for (const { name, optional, variadic } of spec.arguments ?? []) {
     const text = variadic === true ? `${name}...` : name
     command.argument(optional === true ? `[${text}]` : `<${text}>`)
@@ -13,7 +16,8 @@ export function parseWords(spec: CommandSpec, words: readonly string[]): Pick<In
   for (const { flags, about, repeat, choices } of spec.options ?? []) {
     const option = new Option(flags, about)
     if (choices) option.choices([...choices])
-    if (repeat === true) option.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value])
+    if (repeat === true)
+      option.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value])
     command.addOption(option)
   }
   command.action(() => {})

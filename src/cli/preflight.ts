@@ -12,7 +12,9 @@ export function preflight(pipeline: Pipeline, env: NodeJS.ProcessEnv): string[] 
   const missing = [...programs].filter(([program]) => !isOnPath(program, env['PATH'] ?? ''))
   return [
     ...missing.map(([program, node]) => `node ${node} runs \`${program}\`, which is not on PATH`),
-    ...[...secrets].filter((name) => !env[name]).map((name) => `secret ${name} has no value: set the environment variable`),
+    ...[...secrets]
+      .filter((name) => !env[name])
+      .map((name) => `secret ${name} has no value: set the environment variable`),
   ]
 }
 
@@ -34,7 +36,8 @@ function* allNodes(nodes: readonly Node[]): Generator<Node> {
     yield node
     if (node.kind !== 'fanout') continue
     yield* allNodes(node.fanout.nodes)
-    if ('branches' in node.fanout.over) for (const lane of Object.values(node.fanout.over.branches)) yield* allNodes(lane)
+    if ('branches' in node.fanout.over)
+      for (const lane of Object.values(node.fanout.over.branches)) yield* allNodes(lane)
   }
 }
 

@@ -10,7 +10,10 @@ export async function runProgram(words: readonly string[]): Promise<number> {
   const output = createOutput(words.includes('--verbose'))
   let exitCode: number
   try {
-    exitCode = await dispatch(words.filter((word) => word !== '--verbose'), output)
+    exitCode = await dispatch(
+      words.filter((word) => word !== '--verbose'),
+      output,
+    )
   } catch (error) {
     exitCode = await reportError(error, output)
   }
@@ -20,7 +23,8 @@ export async function runProgram(words: readonly string[]): Promise<number> {
 
 async function dispatch(words: readonly string[], output: Output): Promise<number> {
   const [first] = words
-  if (first === undefined || first === '--help' || first === '-h' || first === 'help') return await help(words.slice(1), output)
+  if (first === undefined || first === '--help' || first === '-h' || first === 'help')
+    return await help(words.slice(1), output)
   if (first === '--complete') return await (await import('./complete-words.ts')).complete(words.slice(1), output)
   if (first === '--version' || first === '-V') {
     const { packageVersion } = await import('./version.ts')
@@ -28,14 +32,19 @@ async function dispatch(words: readonly string[], output: Output): Promise<numbe
     return 0
   }
   if (NOT_IN_THIS_VERSION.includes(first)) {
-    throw new SpanwrightError('usage.invalid', `\`spanwright ${first}\` is not in this version: see \`spanwright --help\` for what is`)
+    throw new SpanwrightError(
+      'usage.invalid',
+      `\`spanwright ${first}\` is not in this version: see \`spanwright --help\` for what is`,
+    )
   }
   const found = findCommand(words)
   if (!found) throw await unknownCommand(words)
   const rest = words.slice(found.words)
   if (asksForHelp(rest)) return await help(found.command.name.split(' '), output)
   const invocation = await parse(found.command, rest, output)
-  return await (await found.command.load())(invocation)
+  return await (
+    await found.command.load()
+  )(invocation)
 }
 
 const asksForHelp = (words: readonly string[]): boolean => {
@@ -54,15 +63,27 @@ async function help(words: readonly string[], output: Output): Promise<number> {
 async function unknownCommand(words: readonly string[]): Promise<SpanwrightError> {
   const [first] = words
   if (first!.startsWith('-')) {
-    return new SpanwrightError('usage.invalid', `unknown option ${first}: options go after a command, such as \`spanwright run PIPELINE ${first}\``)
+    return new SpanwrightError(
+      'usage.invalid',
+      `unknown option ${first}: options go after a command, such as \`spanwright run PIPELINE ${first}\``,
+    )
   }
   const family = COMMANDS.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name)
   if (family.length > 0) {
-    return new SpanwrightError('usage.invalid', `\`spanwright ${words.slice(0, 2).join(' ')}\` is no command: there are ${family.map((name) => `\`${name}\``).join(' and ')}`)
+    return new SpanwrightError(
+      'usage.invalid',
+      `\`spanwright ${words.slice(0, 2).join(' ')}\` is no command: there are ${family.map((name) => `\`${name}\``).join(' and ')}`,
+    )
   }
   const { nearest } = await import('../pipeline/diagnostic.ts')
-  const near = nearest(first!, COMMANDS.map(({ name }) => name))
-  return new SpanwrightError('usage.invalid', `\`${first}\` is no command${near === undefined ? '' : `, did you mean \`${near}\`?`}: see \`spanwright --help\``)
+  const near = nearest(
+    first!,
+    COMMANDS.map(({ name }) => name),
+  )
+  return new SpanwrightError(
+    'usage.invalid',
+    `\`${first}\` is no command${near === undefined ? '' : `, did you mean \`${near}\`?`}: see \`spanwright --help\``,
+  )
 }
 
 async function parse(spec: CommandSpec, words: readonly string[], output: Output): Promise<Invocation> {

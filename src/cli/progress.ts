@@ -27,6 +27,8 @@ export interface ProgressOptions {
   readonly act?: ((action: KeyAction) => void) | undefined
   /** Short id once the run id is known. */
   readonly shorten: (runId: string) => string
+  /** Where the files of the run are. */
+  readonly directoryOf: (runId: string) => string
 }
 
 /** How progress is shown where the user named nothing else: live on a terminal, lines elsewhere. */
@@ -39,8 +41,15 @@ export async function createProgress(ui: Ui, options: ProgressOptions): Promise<
   const { output } = options
   const warn = (message: string): void => output.say(`spanwright: ${message}`)
   switch (ui) {
-    case 'quiet': return { ui, entries: () => {}, warn, close: () => {} }
-    case 'json': return { ui, entries: (entries) => output.result(...entries.map((entry) => JSON.stringify(entry))), warn, close: () => {} }
+    case 'quiet':
+      return { ui, entries: () => {}, warn, close: () => {} }
+    case 'json':
+      return {
+        ui,
+        entries: (entries) => output.result(...entries.map((entry) => JSON.stringify(entry))),
+        warn,
+        close: () => {},
+      }
     case 'plain': {
       const show = (entries: readonly Entry[]): void =>
         output.say(...entries.flatMap((entry) => plainLine(entry, output.progressLook) ?? []))

@@ -37,8 +37,18 @@ export async function reportEnd(ended: Ended): Promise<void> {
 
 function closingOf({ store, runId, pipeline, final, invocation }: Ended): Closing {
   return {
-    runId, shortId: shortId(runId, store.list()), pipeline: pipeline.name, result: final.result, failure: final.failure,
-    hookFailures: final.hook_failures, durationMs: final.duration_ms, totals: final.totals, nodes: final.nodes,
-    traceId: final.trace_id, resumable: final.resumable, budget: pipeline.budget, storeOption: storeOption(invocation.options),
+    runId,
+    shortId: shortId(runId, store.list()),
+    pipeline: pipeline.name,
+    result: final.result,
+    failure: final.failure,
+    hookFailures: final.hook_failures,
+    durationMs: final.duration_ms,
+    totals: final.totals,
+    nodes: final.nodes,
+    traceId: final.trace_id,
+    resumable: final.resumable,
+    budget: pipeline.budget,
+    storeOption: storeOption(invocation.options),
   }
 }

@@ -58,13 +58,18 @@ export function runJson(facts: RunFacts, now: number): { readonly [key: string]:
 
 /** What certainly comes: `running`, `running, will fail`, `lost: recover it`. */
 export function conditionText(facts: RunFacts, view?: RunView): string {
-  if (facts.condition === 'lost') return `lost: its process is gone, \`spanwright recover ${facts.runId.slice(0, 10)}\` puts it to rest`
+  if (facts.condition === 'lost')
+    return `lost: its process is gone, \`spanwright recover ${facts.runId.slice(0, 10)}\` puts it to rest`
   if (facts.condition === 'running') return view && runIsDoomed(view) ? 'running, will fail' : 'running'
   return resultWord(facts.final!.result)
 }
 
 const WORDS = {
-  success: 'success', failure: 'failure', error: 'error', timeout: 'timeout', cancellation: 'canceled', skip: 'skipped',
+  success: 'success',
+  failure: 'failure',
+  error: 'error',
+  timeout: 'timeout',
+  cancellation: 'canceled',
+  skip: 'skipped',
 } as const satisfies Record<Result, string>
 export const resultWord = (result: Result): string => WORDS[result]
-

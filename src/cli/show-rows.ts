@@ -10,8 +10,13 @@ import { blockerOf } from './live/verdict.ts'
 import { resultWord } from './run-report.ts'
 
 export const SHOW_COLUMNS = [
-  { title: '' }, { title: 'NODE', shrink: true }, { title: 'STATE', shrink: true }, { title: 'VISITS', align: 'right' },
-  { title: 'TRIES', align: 'right' }, { title: 'TIME', align: 'right' }, { title: 'COST', align: 'right' },
+  { title: '' },
+  { title: 'NODE', shrink: true },
+  { title: 'STATE', shrink: true },
+  { title: 'VISITS', align: 'right' },
+  { title: 'TRIES', align: 'right' },
+  { title: 'TIME', align: 'right' },
+  { title: 'COST', align: 'right' },
 ] as const
 
 interface Shown {
@@ -56,32 +61,61 @@ function cells(row: Shown, look: Look): Row {
   const bad = row.mark === 'failure' || row.mark === 'error' || row.mark === 'timeout' || row.mark === 'breaker'
   const mark = glyphPiece(row.mark, look)
   const cost = spend === undefined ? '' : spend.usd > 0 ? usd(spend.usd) : spend.unpriced > 0 ? 'unpriced' : ''
-  const tries: Cell = { text: spend && spend.attempts > 0 ? String(spend.attempts) : '', ...(spend && spend.retries > 0 ? { roles: ['warn'] as const } : {}) }
+  const tries: Cell = {
+    text: spend && spend.attempts > 0 ? String(spend.attempts) : '',
+    ...(spend && spend.retries > 0 ? { roles: ['warn'] as const } : {}),
+  }
   return [
-    { text: mark.text, roles: mark.roles ?? [] }, row.name, { text: row.state, roles: bad ? ['bad'] : [roleOf(row.mark)] },
-    row.visits === undefined || row.visits === 0 ? '' : String(row.visits), tries, row.timeMs === undefined ? '' : elapsed(row.timeMs),
+    { text: ` ${mark.text}`, roles: mark.roles ?? [] },
+    row.name,
+    { text: row.state, roles: bad ? ['bad'] : [roleOf(row.mark)] },
+    row.visits === undefined || row.visits === 0 ? '' : String(row.visits),
+    tries,
+    row.timeMs === undefined ? '' : elapsed(row.timeMs),
     { text: cost, roles: ['dim'] },
   ]
 }
 
 function nodeRows(node: NodeView, lead: string, options: ShowOptions): Shown[] {
-  const timeMs = node.startedAt === undefined || node.mark === 'skipped' ? undefined : (node.finishedAt ?? options.now) - node.startedAt
+  const timeMs =
+    node.startedAt === undefined || node.mark === 'skipped'
+      ? undefined
+      : (node.finishedAt ?? options.now) - node.startedAt
   const own: Shown = {
-    mark: node.mark, name: lead + node.id, state: stateOf(node), visits: node.visit, spend: node.spend, timeMs,
+    mark: node.mark,
+    name: lead + node.id,
+    state: stateOf(node),
+    visits: node.visit,
+    spend: node.spend,
+    timeMs,
     plain: node.result === 'success' && node.spend.retries === 0 && node.visit < 2,
   }
   const inner = lead === '' ? '  ' : lead
   if (node.fanout) return [own, ...fanoutRows(node.fanout, inner, options)]
-  if (node.inner) return [own, ...[...node.inner.nodes.values()].flatMap((child) => nodeRows(child, `${inner}${node.id}/`, options))]
+  if (node.inner)
+    return [own, ...[...node.inner.nodes.values()].flatMap((child) => nodeRows(child, `${inner}${node.id}/`, options))]
   return [own]
 }
 
 function fanoutRows(fanout: FanoutView, lead: string, options: ShowOptions): Shown[] {
   const lanes = [...fanout.lanes.values()].sort((a, b) => a.index - b.index)
   const rows = lanes.flatMap((lane) => laneRows(lane, lead, options))
-  const hidden = fanout.ok + fanout.failed + fanout.canceled + fanout.skipped - lanes.filter(({ result }) => result !== undefined).length
+  const hidden =
+    fanout.ok +
+    fanout.failed +
+    fanout.canceled +
+    fanout.skipped -
+    lanes.filter(({ result }) => result !== undefined).length
   if (hidden <= 0) return rows
-  return [...rows, { mark: 'success', name: `${lead}${counted(hidden, 'more branch', 'more branches')} (--all)`, state: '', plain: false }]
+  return [
+    ...rows,
+    {
+      mark: 'success',
+      name: `${lead}${counted(hidden, 'more branch', 'more branches')} (--all)`,
+      state: '',
+      plain: false,
+    },
+  ]
 }
 
 function laneRows(lane: ScopeView, lead: string, options: ShowOptions): Shown[] {
@@ -89,7 +123,12 @@ function laneRows(lane: ScopeView, lead: string, options: ShowOptions): Shown[] 
   const timeMs = lane.startedAt === 0 ? undefined : (lane.finishedAt ?? options.now) - lane.startedAt
   const retries = lane.spend.retries > 0 ? `success ${counted(lane.spend.retries, 'retry', 'retries')}` : 'success'
   const own: Shown = {
-    mark: 'success', name: `${lead}${lane.key}`, state: retries, spend: lane.spend, timeMs, plain: lane.spend.retries === 0,
+    mark: 'success',
+    name: `${lead}${lane.key}`,
+    state: retries,
+    spend: lane.spend,
+    timeMs,
+    plain: lane.spend.retries === 0,
   }
   if (lane.result === 'success' && !options.all) return [own]
   const inside = nodes.flatMap((node) => nodeRows(node, `${lead}${lane.key}/`, options))
@@ -97,7 +136,21 @@ function laneRows(lane: ScopeView, lead: string, options: ShowOptions): Shown[] 
   const telling = options.all ? inside : inside.filter(({ plain }) => !plain)
   if (telling.length > 0) return telling
   const state = lane.result === undefined ? 'running' : resultWord(lane.result)
-  return [{ ...own, mark: lane.result === undefined ? 'running' : lane.result === 'cancellation' ? 'canceled' : lane.result === 'skip' ? 'skipped' : lane.result, state, plain: false }]
+  return [
+    {
+      ...own,
+      mark:
+        lane.result === undefined
+          ? 'running'
+          : lane.result === 'cancellation'
+            ? 'canceled'
+            : lane.result === 'skip'
+              ? 'skipped'
+              : lane.result,
+      state,
+      plain: false,
+    },
+  ]
 }
 
 /** The word of a state, and what is worth knowing besides. */
@@ -109,20 +162,38 @@ function stateOf(node: NodeView): string {
   if (node.mark === 'running') return node.fanout ? `running ${laneCounts(node.fanout)}` : 'running'
   if (node.mark === 'skipped') return `skipped ${node.failure?.code ?? ''}`.trim()
   if (node.result === 'success') {
-    const parts = [node.label, node.spend.retries > 0 && !node.fanout ? counted(node.spend.retries, 'retry', 'retries') : undefined, node.fanout && laneCounts(node.fanout), node.note]
-    return cleanLine(['success', ...parts.filter((part) => part !== undefined && part !== '')].join(', ').replace(', ', ' '))
+    const parts = [
+      node.note?.startsWith(node.label ?? '\0') === true ? undefined : node.label,
+      node.spend.retries > 0 && !node.fanout ? counted(node.spend.retries, 'retry', 'retries') : undefined,
+      node.fanout && laneCounts(node.fanout),
+      node.note,
+    ]
+    return cleanLine(
+      ['success', ...parts.filter((part) => part !== undefined && part !== '')].join(', ').replace(', ', ' '),
+    )
   }
   const code = node.failure?.code ?? (node.result ? resultWord(node.result) : '')
   return `${code}${node.fanout ? ` ${laneCounts(node.fanout)}` : ''}${node.tolerated ? ' (allowed)' : ''}`
 }
 
 function laneCounts(fanout: FanoutView): string {
-  const parts: [number, string][] = [[fanout.ok, 'ok'], [fanout.failed, 'failed'], [fanout.canceled, 'canceled'], [fanout.skipped, 'skipped']]
-  return parts.filter(([value]) => value > 0).map(([value, word]) => `${value} ${word}`).join(', ')
+  const parts: [number, string][] = [
+    [fanout.ok, 'ok'],
+    [fanout.failed, 'failed'],
+    [fanout.canceled, 'canceled'],
+    [fanout.skipped, 'skipped'],
+  ]
+  return parts
+    .filter(([value]) => value > 0)
+    .map(([value, word]) => `${value} ${word}`)
+    .join(', ')
 }
 
 /** Nodes as JSON, branches and child pipelines included; the first 1,000, in order of the pipeline. */
-export function nodesJson(view: RunView, now: number): { readonly nodes: readonly object[]; readonly node_count: number } {
+export function nodesJson(
+  view: RunView,
+  now: number,
+): { readonly nodes: readonly object[]; readonly node_count: number } {
   const nodes: object[] = []
   let seen = 0
   const visit = (scope: ScopeView): void => {
@@ -130,7 +201,8 @@ export function nodesJson(view: RunView, now: number): { readonly nodes: readonl
       seen++
       if (nodes.length < LIMITS.finalNodes) nodes.push(nodeJson(node, now))
       if (node.inner) visit(node.inner)
-      for (const lane of node.fanout ? [...node.fanout.lanes.values()].sort((a, b) => a.index - b.index) : []) visit(lane)
+      for (const lane of node.fanout ? [...node.fanout.lanes.values()].sort((a, b) => a.index - b.index) : [])
+        visit(lane)
     }
   }
   visit(view.root)
@@ -140,11 +212,31 @@ export function nodesJson(view: RunView, now: number): { readonly nodes: readonl
 function nodeJson(node: NodeView, now: number): object {
   const { fanout } = node
   return {
-    path: node.path, kind: node.kind, state: node.result ?? node.mark, result: node.result ?? null, visits: node.visit,
-    attempts: node.spend.attempts, retries: node.spend.retries, label: node.label ?? null,
+    path: node.path,
+    kind: node.kind,
+    state: node.result ?? node.mark,
+    result: node.result ?? null,
+    visits: node.visit,
+    attempts: node.spend.attempts,
+    retries: node.spend.retries,
+    label: node.label ?? null,
     started_at: node.startedAt === undefined ? null : new Date(node.startedAt).toISOString(),
     duration_ms: node.startedAt === undefined ? null : Math.round((node.finishedAt ?? now) - node.startedAt),
-    failure: node.failure ?? null, tolerated: node.tolerated, cost_usd: node.spend.usd, cost_unpriced: node.spend.unpriced,
-    ...(fanout ? { branches: { total: fanout.total ?? fanout.started, success: fanout.ok, failed: fanout.failed, canceled: fanout.canceled, skipped: fanout.skipped, retried: fanout.retried } } : {}),
+    failure: node.failure ?? null,
+    tolerated: node.tolerated,
+    cost_usd: node.spend.usd,
+    cost_unpriced: node.spend.unpriced,
+    ...(fanout
+      ? {
+          branches: {
+            total: fanout.total ?? fanout.started,
+            success: fanout.ok,
+            failed: fanout.failed,
+            canceled: fanout.canceled,
+            skipped: fanout.skipped,
+            retried: fanout.retried,
+          },
+        }
+      : {}),
   }
 }

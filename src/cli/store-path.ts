@@ -13,7 +13,9 @@ const RUN_ID = /^[0-9A-HJKMNP-TV-Z]{26}$/
 /** Ids of the runs in a store, oldest first; none when there is no store. */
 export function runIdsIn(store: string): string[] {
   try {
-    return readdirSync(path.join(store, 'runs')).filter((name) => RUN_ID.test(name)).sort()
+    return readdirSync(path.join(store, 'runs'))
+      .filter((name) => RUN_ID.test(name))
+      .sort()
   } catch {
     return []
   }

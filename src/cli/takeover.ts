@@ -13,7 +13,10 @@ const store = createNdjsonStore(path.dirname(path.dirname(runDir)))
 const final = await takeOver({ store, runId: path.basename(runDir), env: process.env, atOnce: true })
 if (final) {
   // Loaded late: ending processes must not wait for it.
-  const [{ isConfigured }, { exportRun }] = await Promise.all([import('../telemetry/settings.ts'), import('../telemetry/export-run.ts')])
+  const [{ isConfigured }, { exportRun }] = await Promise.all([
+    import('../telemetry/settings.ts'),
+    import('../telemetry/export-run.ts'),
+  ])
   if (isConfigured(process.env)) await exportRun({ runDir, env: process.env, warn: () => {} })
 }
 process.exit(0)

@@ -5,26 +5,50 @@ import { columnsOf } from '../../src/cli/terminal/text.ts'
 import { failureOf, fanoutNode, gateNode, pipelineOf, runNode, Told } from './view-entries.ts'
 
 const screen = (told: Told, more: Partial<Screen> = {}): Screen => ({
-  columns: 100, rows: 40, color: false, ascii: false, now: told.now, shortId: '01KH3DN4ST', keys: true, ...more,
+  columns: 100,
+  rows: 40,
+  color: false,
+  ascii: false,
+  now: told.now,
+  shortId: '01KH3DN4ST',
+  keys: true,
+  ...more,
 })
 const draw = (told: Told, more: Partial<Screen> = {}): string[] => renderLive(told.view, screen(told, more))
 
 function rogue(): Told {
   const told = new Told(
-    pipelineOf('rogue', [
-      runNode('toolchain'), runNode('spec', ['toolchain']), runNode('architecture', ['spec']),
-      fanoutNode('implement', ['architecture'], { nodes: [runNode('impl'), runNode('verify', ['impl'])] }),
-      runNode('review', ['implement']), runNode('ship', ['review']),
-    ], { budget: { usd: 25, mode: 'enforce' } }),
+    pipelineOf(
+      'rogue',
+      [
+        runNode('toolchain'),
+        runNode('spec', ['toolchain']),
+        runNode('architecture', ['spec']),
+        fanoutNode('implement', ['architecture'], { nodes: [runNode('impl'), runNode('verify', ['impl'])] }),
+        runNode('review', ['implement']),
+        runNode('ship', ['review']),
+      ],
+      { budget: { usd: 25, mode: 'enforce' } },
+    ),
   )
   told.ran('toolchain', 104, 0).ran('spec', 450, 1.2).ran('architecture', 520, 1.64).start('implement', 'fanout')
   told.expanded('implement', ['dungeon', 'monsters', 'player_io'])
   for (const [index, key] of ['dungeon', 'monsters', 'player_io'].entries()) {
     told.lane('implement', key, index).start(`implement:${key}/impl`).attempt(`implement:${key}/impl`, 1, 2)
   }
-  told.after(600).ended('implement:dungeon/impl', { usd: 2.41 }).finish('implement:dungeon/impl').laneEnded('implement', 'dungeon', 0)
-  const cause = failureOf('turn_limit', 'Turn limit reached (max_turns=25)', { attempt_id: 'implement:monsters/impl@1.1', details: { stderr_tail: 'trying\n\u001b[31mapply_patch\u001b[0m: expected \'*** Begin Patch\'\n' } })
-  told.after(60).ended('implement:monsters/impl', { failure: cause }).finish('implement:monsters/impl', { failure: cause })
+  told
+    .after(600)
+    .ended('implement:dungeon/impl', { usd: 2.41 })
+    .finish('implement:dungeon/impl')
+    .laneEnded('implement', 'dungeon', 0)
+  const cause = failureOf('turn_limit', 'Turn limit reached (max_turns=25)', {
+    attempt_id: 'implement:monsters/impl@1.1',
+    details: { stderr_tail: "trying\n\u001b[31mapply_patch\u001b[0m: expected '*** Begin Patch'\n" },
+  })
+  told
+    .after(60)
+    .ended('implement:monsters/impl', { failure: cause })
+    .finish('implement:monsters/impl', { failure: cause })
   told.laneEnded('implement', 'monsters', 1, failureOf('branch_failed', 'impl failed', { causes: [cause] }))
   return told.said('implement:player_io/impl', 'wrote src/io.rs\u0007 (118 lines)', { turn: 12 }).after(5)
 }
@@ -52,7 +76,8 @@ describe('a run with a failed branch', () => {
     ])
   })
   test.each([100, 80, 60, 40])('no line is wider than %i columns', (columns) => {
-    for (const line of draw(rogue(), { columns })) expect(columnsOf(line), line).toBeLessThanOrEqual(columns)
+    for (const line of draw(rogue(), { columns }))
+      expect({ line, fits: columnsOf(line) <= columns }).toMatchObject({ fits: true })
   })
   test('at 60 columns costs, output and key hints give way', () => {
     const lines = draw(rogue(), { columns: 60 })
@@ -70,7 +95,12 @@ describe('a run with a failed branch', () => {
   test('colour is left out without colour, and only roles are used with it', () => {
     const lines = draw(rogue(), { color: true })
     expect(lines[0]).toContain('\u001b[31mwill fail\u001b[0m')
-    expect(lines.join('\n').match(/\u001b\[[\d;]+m/g)?.every((code) => /\[(0|1|2|31|32|33|34|31;1)m/.test(code))).toBe(true)
+    expect(
+      lines
+        .join('\n')
+        .match(/\u001b\[[\d;]+m/g)
+        ?.every((code) => /\[(0|1|2|31|32|33|34|31;1)m/.test(code)),
+    ).toBe(true)
   })
   test('on a small terminal failures stay and what ended goes', () => {
     const lines = draw(rogue(), { rows: 11 })
@@ -89,13 +119,26 @@ describe('a run with a failed branch', () => {
   })
 })
 
-
 test('a retry tells its delay and why, a gate its question, a wait its time', () => {
   const told = new Told(pipelineOf('release', [runNode('build'), gateNode('ship', [])]))
   const failure = failureOf('check_failed', 'tests, 4 of 812 failed')
-  told.start('build').attempt('build', 1, 3).after(171).ended('build', { failure }).retrying('build', 2, 3, 20_000, failure)
+  told
+    .start('build')
+    .attempt('build', 1, 3)
+    .after(171)
+    .ended('build', { failure })
+    .retrying('build', { next: 2, max: 3, delayMs: 20_000, failure })
   told.start('ship', 'gate')
-  told.add({ type: 'gate.opened', node: 'ship', visit: 1, question: 'Ship it?', choices: ['approve', 'reject'], reject: ['reject'], default: 'reject', due_at: new Date(told.now + 86_400_000).toISOString() })
+  told.add({
+    type: 'gate.opened',
+    node: 'ship',
+    visit: 1,
+    question: 'Ship it?',
+    choices: ['approve', 'reject'],
+    reject: ['reject'],
+    default: 'reject',
+    due_at: new Date(told.now + 86_400_000).toISOString(),
+  })
   told.after(6)
   const text = draw(told).join('\n')
   expect(text).toMatch(/↻ build @1\.2 {2}2\/3 {14}next attempt in 00:14 \(backoff 20s\) /)
@@ -113,8 +156,16 @@ describe('a fan-out of 1,000 branches', () => {
       const node = `migrate:test-${index}/fix`
       told.lane('migrate', `test-${index}`, index).start(node).attempt(node)
       if (index >= 452) continue
-      const failure = index < 17 ? failureOf('exit_nonzero', 'Cannot find module "#fixtures"') : index === 17 ? failureOf('timed_out', 'ran past its timeout of 10m') : undefined
-      told.after(1).ended(node, failure ? { failure } : {}).finish(node, failure ? { failure } : {})
+      const failure =
+        index < 17
+          ? failureOf('exit_nonzero', 'Cannot find module "#fixtures"')
+          : index === 17
+            ? failureOf('timed_out', 'ran past its timeout of 10m')
+            : undefined
+      told
+        .after(1)
+        .ended(node, failure ? { failure } : {})
+        .finish(node, failure ? { failure } : {})
       told.laneEnded('migrate', `test-${index}`, index, failure)
     }
     return told.after(30)

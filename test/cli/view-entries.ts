@@ -37,24 +37,28 @@ const base = {
 }
 export const runNode = (id: string, needs: readonly string[] = [], more: Partial<Node> = {}): Node =>
   ({ ...base, id, needs, kind: 'run', run: { argv: ['true'] }, ...more }) as Node
-export const fanoutNode = (id: string, needs: readonly string[], fanout: Partial<Fanout>): Node =>
-  ({
-    ...base,
-    id,
-    needs,
-    kind: 'fanout',
-    fanout: {
-      over: { count: 2 },
-      join: { kind: 'all' },
-      on_failure: 'continue',
-      workspace: 'shared',
-      merge: 'none',
-      nodes: [],
-      ...fanout,
-    },
-  }) as Node
-export const gateNode = (id: string, needs: readonly string[]): Node =>
-  ({ ...base, id, needs, kind: 'gate', gate: { question: 'Ship it?', choices: ['approve', 'reject'], reject: ['reject'] } }) as Node
+export const fanoutNode = (id: string, needs: readonly string[], fanout: Partial<Fanout>): Node => ({
+  ...base,
+  id,
+  needs,
+  kind: 'fanout',
+  fanout: {
+    over: { count: 2 },
+    join: { kind: 'all' },
+    on_failure: 'continue',
+    workspace: 'shared',
+    merge: 'none',
+    nodes: [],
+    ...fanout,
+  },
+})
+export const gateNode = (id: string, needs: readonly string[]): Node => ({
+  ...base,
+  id,
+  needs,
+  kind: 'gate',
+  gate: { question: 'Ship it?', choices: ['approve', 'reject'], reject: ['reject'] },
+})
 
 export const pipelineOf = (name: string, nodes: readonly Node[], more: Partial<Pipeline> = {}): Pipeline => ({
   name,
@@ -69,7 +73,13 @@ export const pipelineOf = (name: string, nodes: readonly Node[], more: Partial<P
   ...more,
 })
 
-const rollup = { attempts: 1, retries: 0, tokens: { input: 0, cache_read: 0, cache_write: 0, output: 0, reasoning: 0 }, cost_usd: 0, cost_unpriced: 0 }
+const rollup = {
+  attempts: 1,
+  retries: 0,
+  tokens: { input: 0, cache_read: 0, cache_write: 0, output: 0, reasoning: 0 },
+  cost_usd: 0,
+  cost_unpriced: 0,
+}
 const children = { total: 1, failed: 0, retried: 0, skipped: 0 }
 
 /** A run told event by event. `after` moves the clock by seconds. */
@@ -104,16 +114,40 @@ export class Told {
   start(node: string, kind = 'run', visit = 1): this {
     return this.add({ type: 'node.started', node, visit, kind, via: 'needs', span_id: '02' })
   }
-  attempt(node: string, attempt = 1, max = 1, visit = 1): this {
-    const id = attemptId(node, visit, attempt)
-    return this.add({ type: 'attempt.started', node, visit, attempt, attempt_id: id, kind: 'run', max, span_id: '03', inputs: {} })
+  attempt(node: string, attempt = 1, max = 1): this {
+    const id = attemptId(node, 1, attempt)
+    return this.add({
+      type: 'attempt.started',
+      node,
+      visit: 1,
+      attempt,
+      attempt_id: id,
+      kind: 'run',
+      max,
+      span_id: '03',
+      inputs: {},
+    })
   }
   said(node: string, text: string, more: object = {}): this {
-    return this.add({ type: 'attempt.progressed', node, visit: 1, attempt: 1, attempt_id: attemptId(node, 1, 1), text, ...more })
+    return this.add({
+      type: 'attempt.progressed',
+      node,
+      visit: 1,
+      attempt: 1,
+      attempt_id: attemptId(node, 1, 1),
+      text,
+      ...more,
+    })
   }
   ended(node: string, options: { failure?: Failure; attempt?: number; visit?: number; usd?: number } = {}): this {
     const { failure, attempt = 1, visit = 1, usd } = options
-    const usage = usd === undefined ? {} : { usage: { input: 1_000, cache_read: 500, cache_write: 0, output: 200 }, cost: { usd, source: 'reported' as const } }
+    const usage =
+      usd === undefined
+        ? {}
+        : {
+            usage: { input: 1_000, cache_read: 500, cache_write: 0, output: 200 },
+            cost: { usd, source: 'reported' as const },
+          }
     return this.add({
       type: 'attempt.finished',
       node,
@@ -127,7 +161,10 @@ export class Told {
       span_id: '03',
     })
   }
-  finish(node: string, options: { failure?: Failure; kind?: string; retries?: number; visit?: number; label?: string } = {}): this {
+  finish(
+    node: string,
+    options: { failure?: Failure; kind?: string; retries?: number; visit?: number; label?: string } = {},
+  ): this {
     const { failure, kind = 'run', retries = 0, visit = 1, label } = options
     return this.add({
       type: 'node.finished',
@@ -144,10 +181,21 @@ export class Told {
   }
   /** A command node from start to success. */
   ran(node: string, seconds: number, usd?: number): this {
-    return this.start(node).attempt(node).after(seconds).ended(node, usd === undefined ? {} : { usd }).finish(node)
+    return this.start(node)
+      .attempt(node)
+      .after(seconds)
+      .ended(node, usd === undefined ? {} : { usd })
+      .finish(node)
   }
   expanded(node: string, keys: readonly string[]): this {
-    return this.add({ type: 'fanout.expanded', node, visit: 1, offset: 0, total: keys.length, branches: keys.map((key) => ({ key })) })
+    return this.add({
+      type: 'fanout.expanded',
+      node,
+      visit: 1,
+      offset: 0,
+      total: keys.length,
+      branches: keys.map((key) => ({ key })),
+    })
   }
   lane(node: string, key: string, index: number): this {
     return this.add({ type: 'branch.started', node, visit: 1, branch: { key, index }, span_id: '04' })
@@ -165,7 +213,8 @@ export class Told {
       span_id: '04',
     })
   }
-  retrying(node: string, next: number, max: number, delayMs: number, failure: Failure): this {
+  retrying(node: string, options: { next: number; max: number; delayMs: number; failure: Failure }): this {
+    const { next, max, delayMs, failure } = options
     return this.add({
       type: 'retry.scheduled',
       node,

@@ -35,8 +35,14 @@ export const attemptShow: CommandFunction = async (invocation) => {
   const { store, runId } = await openRun(invocation)
   const id = String(args[1])
   const record = readRecord(store, runId, id)
-  if (options['context'] === true) return printFile(record.context, { id, what: 'retry context', why: 'it was the first attempt' }, output)
-  if (options['diff'] === true) return printFile(textFile(record.directory, 'diff.patch'), { id, what: 'diff', why: 'it ran in no worktree' }, output)
+  if (options['context'] === true)
+    return printFile(record.context, { id, what: 'retry context', why: 'it was the first attempt' }, output)
+  if (options['diff'] === true)
+    return printFile(
+      textFile(record.directory, 'diff.patch'),
+      { id, what: 'diff', why: 'it ran in no worktree' },
+      output,
+    )
   if (options['output'] === true) return await printOutput(record)
   if (options['json'] === true) output.json(recordJson(record, runId))
   else output.result(...renderAttempt(record, output.look))
@@ -54,19 +60,33 @@ function readRecord(store: Store, runId: string, id: string): AttemptRecord {
   if (events.length === 0) throw notFound(id, known, runId)
   const directory = attemptDirectory(store.paths(runId).directory, id)
   return {
-    id, events, directory, command: jsonFile(directory, 'command.json'), verification: jsonFile(directory, 'verification.json'),
-    agent: jsonFile(directory, 'agent.json'), context: textFile(directory, 'retry-context.md'), stdout: fileTail(directory, 'stdout.log'),
-    stderr: fileTail(directory, 'stderr.log'), hasDiff: existsSync(`${directory}/diff.patch`),
+    id,
+    events,
+    directory,
+    command: jsonFile(directory, 'command.json'),
+    verification: jsonFile(directory, 'verification.json'),
+    agent: jsonFile(directory, 'agent.json'),
+    context: textFile(directory, 'retry-context.md'),
+    stdout: fileTail(directory, 'stdout.log'),
+    stderr: fileTail(directory, 'stderr.log'),
+    hasDiff: existsSync(`${directory}/diff.patch`),
   }
 }
 
 function notFound(id: string, known: readonly string[], runId: string): SpanwrightError {
   const near = known.filter((other) => other.includes(id.split('@')[0] ?? id)).slice(-5)
-  const hint = near.length > 0 ? `there are ${near.join(', ')}` : `\`spanwright events ${runId} --type attempt.started\` lists its attempts`
+  const hint =
+    near.length > 0
+      ? `there are ${near.join(', ')}`
+      : `\`spanwright events ${runId} --type attempt.started\` lists its attempts`
   return new SpanwrightError('attempt.not_found', `run ${runId} has no attempt ${id}: ${hint}`)
 }
 
-function printFile(text: string | undefined, { id, what, why }: { readonly id: string; readonly what: string; readonly why: string }, output: Output): number {
+function printFile(
+  text: string | undefined,
+  { id, what, why }: { readonly id: string; readonly what: string; readonly why: string },
+  output: Output,
+): number {
   if (text === undefined) output.say(`${id} has no ${what}: ${why}.`)
   else output.result(clean(text).trimEnd())
   return 0
@@ -84,11 +104,19 @@ function recordJson(record: AttemptRecord, runId: string): object {
   const { events, id, directory, command, verification, agent, context, stdout, stderr } = record
   const ended = events.find(({ event }) => event.type === 'attempt.finished' || event.type === 'attempt.lost')?.event
   return {
-    run_id: runId, attempt_id: id, directory,
+    run_id: runId,
+    attempt_id: id,
+    directory,
     result: ended?.type === 'attempt.finished' ? ended.result : ended ? 'error' : null,
     failure: ended && 'failure' in ended ? (ended.failure ?? null) : null,
-    command: command ?? null, verification: verification ?? null, agent: agent ?? null, retry_context: context ?? null,
-    stdout_tail: stdout?.text ?? null, stdout_bytes: stdout?.size ?? 0, stderr_tail: stderr?.text ?? null, stderr_bytes: stderr?.size ?? 0,
+    command: command ?? null,
+    verification: verification ?? null,
+    agent: agent ?? null,
+    retry_context: context ?? null,
+    stdout_tail: stdout?.text ?? null,
+    stdout_bytes: stdout?.size ?? 0,
+    stderr_tail: stderr?.text ?? null,
+    stderr_bytes: stderr?.size ?? 0,
     events: events.map(({ at, event }) => ({ at: new Date(at).toISOString(), event })),
   }
 }

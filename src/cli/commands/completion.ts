@@ -59,7 +59,11 @@ const SCRIPTS: { readonly [shell: string]: string } = { bash: BASH, zsh: ZSH, fi
 export const completion: CommandFunction = async ({ args, output }) => {
   const [shell] = args as readonly [string]
   const script = SCRIPTS[shell]
-  if (script === undefined) throw new SpanwrightError('usage.invalid', `no completion for ${shell}: there is one for ${Object.keys(SCRIPTS).join(', ')}`)
+  if (script === undefined)
+    throw new SpanwrightError(
+      'usage.invalid',
+      `no completion for ${shell}: there is one for ${Object.keys(SCRIPTS).join(', ')}`,
+    )
   output.result(script.trimEnd())
   return 0
 }

@@ -37,8 +37,14 @@ function typesOf(options: Invocation['options']): (type: string) => boolean {
   const given = Array.isArray(options['type']) ? (options['type'] as readonly string[]) : []
   if (given.length === 0) return () => true
   for (const type of given) {
-    const known = type.endsWith('.*') ? EVENT_TYPES.some((name) => name.startsWith(type.slice(0, -1))) : (EVENT_TYPES as readonly string[]).includes(type)
-    if (!known) throw new SpanwrightError('usage.invalid', `--type ${type}: no such event type; there are ${EVENT_TYPES.join(', ')}`)
+    const known = type.endsWith('.*')
+      ? EVENT_TYPES.some((name) => name.startsWith(type.slice(0, -1)))
+      : (EVENT_TYPES as readonly string[]).includes(type)
+    if (!known)
+      throw new SpanwrightError(
+        'usage.invalid',
+        `--type ${type}: no such event type; there are ${EVENT_TYPES.join(', ')}`,
+      )
   }
   return (type) => given.some((name) => name === type || (name.endsWith('.*') && type.startsWith(name.slice(0, -1))))
 }

@@ -8,7 +8,12 @@ import { table } from '../terminal/table.ts'
 import { cleanLine } from '../terminal/text.ts'
 
 const COLUMNS = [
-  { title: 'RUN' }, { title: 'NODE', shrink: true }, { title: 'QUESTION', shrink: true }, { title: 'CHOICES' }, { title: 'WAITS', align: 'right' }, { title: 'THEN' },
+  { title: 'RUN' },
+  { title: 'NODE', shrink: true },
+  { title: 'QUESTION', shrink: true },
+  { title: 'CHOICES' },
+  { title: 'WAITS', align: 'right' },
+  { title: 'THEN' },
 ] as const
 
 export const gateList: CommandFunction = async ({ options, output }) => {
@@ -21,16 +26,28 @@ export const gateList: CommandFunction = async ({ options, output }) => {
     return [...viewOf(store, runId).gates.values()].map((gate) => ({ facts, gate }))
   })
   if (options['json'] === true) {
-    output.json(open.map(({ facts, gate }) => ({
-      run_id: facts.runId, pipeline: facts.identity.pipeline.name, state: facts.condition, node: gate.path, question: gate.question,
-      choices: gate.choices, default: gate.default ?? null, opened_at: new Date(gate.openedAt).toISOString(),
-      due_at: gate.dueAt === undefined ? null : new Date(gate.dueAt).toISOString(),
-    })))
+    output.json(
+      open.map(({ facts, gate }) => ({
+        run_id: facts.runId,
+        pipeline: facts.identity.pipeline.name,
+        state: facts.condition,
+        node: gate.path,
+        question: gate.question,
+        choices: gate.choices,
+        default: gate.default ?? null,
+        opened_at: new Date(gate.openedAt).toISOString(),
+        due_at: gate.dueAt === undefined ? null : new Date(gate.dueAt).toISOString(),
+      })),
+    )
     return 0
   }
   if (open.length === 0) output.say(`No gate waits for an answer in ${store.directory}.`)
   const rows = open.map(({ facts, gate }) => [
-    shortId(facts.runId, ids), gate.path, cleanLine(gate.question), gate.choices.join('|'), elapsed(now - gate.openedAt),
+    shortId(facts.runId, ids),
+    gate.path,
+    cleanLine(gate.question),
+    gate.choices.join('|'),
+    elapsed(now - gate.openedAt),
     gate.dueAt === undefined ? '' : `${gate.default ?? 'expires'} in ${elapsed(gate.dueAt - now, true)}`,
   ])
   output.result(...table(COLUMNS, rows, output.look))

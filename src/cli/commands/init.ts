@@ -50,7 +50,11 @@ export const init: CommandFunction = async ({ args, output }) => {
     writeFileSync(file, PIPELINE.replaceAll('FILE', file), { flag: 'wx' })
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST') throw new SpanwrightError('usage.invalid', `${file} is there already and stays as it is: name another file, \`spanwright init FILE\``)
+    if (code === 'EEXIST')
+      throw new SpanwrightError(
+        'usage.invalid',
+        `${file} is there already and stays as it is: name another file, \`spanwright init FILE\``,
+      )
     throw new SpanwrightError('usage.invalid', `${file} could not be written: ${message}`, { cause: error })
   }
   output.result(file)

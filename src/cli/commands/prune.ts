@@ -14,7 +14,11 @@ const DEFAULT_AGE = '30d'
 export const prune: CommandFunction = async ({ options, output }) => {
   const text = typeof options['olderThan'] === 'string' ? options['olderThan'] : DEFAULT_AGE
   const age = parseDuration(text)
-  if (age === undefined) throw new SpanwrightError('usage.invalid', `--older-than ${text}: expected a duration with a unit, such as 30d or 12h`)
+  if (age === undefined)
+    throw new SpanwrightError(
+      'usage.invalid',
+      `--older-than ${text}: expected a duration with a unit, such as 30d or 12h`,
+    )
   const store = await openStore(options)
   const dryRun = options['dryRun'] === true
   const before = Date.now() - age
@@ -32,11 +36,14 @@ export const prune: CommandFunction = async ({ options, output }) => {
     if (!dryRun) store.remove(runId)
   }
   const total = freed.reduce((sum, run) => sum + run.bytes, 0)
-  if (options['json'] === true) output.json({ removed: freed, bytes: total, kept_resumable: resumable, dry_run: dryRun })
+  if (options['json'] === true)
+    output.json({ removed: freed, bytes: total, kept_resumable: resumable, dry_run: dryRun })
   else {
     output.result(...freed.map((run) => run.run_id))
     const kept = resumable > 0 ? `; kept ${counted(resumable, 'run')} that could still be resumed` : ''
-    output.say(`${dryRun ? 'Would remove' : 'Removed'} ${counted(freed.length, 'run')} that ended more than ${text} ago, ${bytes(total)}${kept}.`)
+    output.say(
+      `${dryRun ? 'Would remove' : 'Removed'} ${counted(freed.length, 'run')} that ended more than ${text} ago, ${bytes(total)}${kept}.`,
+    )
   }
   return 0
 }

@@ -10,7 +10,10 @@ export const recover: CommandFunction = async (invocation) => {
   const failures: string[] = []
   const recovered: string[] = []
   if (args[0] !== undefined && options['all'] === true) {
-    throw new SpanwrightError('usage.invalid', 'a run and --all cannot be given together: name one run, or take all of them')
+    throw new SpanwrightError(
+      'usage.invalid',
+      'a run and --all cannot be given together: name one run, or take all of them',
+    )
   }
   const store = await openStore(options)
   const ports = await composeRecovery(store)
@@ -18,13 +21,18 @@ export const recover: CommandFunction = async (invocation) => {
     const { runId } = await openRun(invocation)
     if (await recoverRun(runId, ports)) recovered.push(runId)
   } else {
-    const done = await recoverStore(ports, (runId, error) => failures.push(`${runId}: ${error instanceof Error ? error.message : String(error)}`))
+    const done = await recoverStore(ports, (runId, error) =>
+      failures.push(`${runId}: ${error instanceof Error ? error.message : String(error)}`),
+    )
     recovered.push(...done.map(({ runId }) => runId))
   }
   const delivered = await tidyStore({ store, warn: (message) => output.say(`spanwright: ${message}`) })
   if (options['json'] === true) output.json({ recovered, failed: failures })
   else {
-    output.say(...recovered.map((runId) => `Put to rest: ${runId}. spanwright resume ${runId} goes on with it.`), ...failures.map((text) => `Not put to rest: ${text}`))
+    output.say(
+      ...recovered.map((runId) => `Put to rest: ${runId}. spanwright resume ${runId} goes on with it.`),
+      ...failures.map((text) => `Not put to rest: ${text}`),
+    )
     if (recovered.length === 0 && failures.length === 0) output.say('No run has lost its process.')
   }
   await delivered()

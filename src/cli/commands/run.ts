@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { SpanwrightError } from '../../core/error.ts'
 import type { JsonObject } from '../../core/json.ts'
+import type { ParsedPipeline } from '../../pipeline/load.ts'
 import type { CommandFunction, Invocation } from '../command-table.ts'
 import { readCount, readLabels } from '../key-values.ts'
 import { readInboundContext } from '../inbound.ts'
@@ -14,7 +15,10 @@ export const run: CommandFunction = async (invocation) => {
   const labels = readLabels(options['label'])
   const maxParallel = readCount('--max-parallel', options['maxParallel'])
   if (options['only'] !== undefined && options['from'] !== undefined) {
-    throw new SpanwrightError('usage.invalid', '--only and --from cannot be given together: --only runs one node, --from a node and what follows')
+    throw new SpanwrightError(
+      'usage.invalid',
+      '--only and --from cannot be given together: --only runs one node, --from a node and what follows',
+    )
   }
   const { parsePipelineFile } = await import('../../pipeline/load.ts')
   const { readParams } = await import('../../pipeline/params.ts')
@@ -31,13 +35,35 @@ export const run: CommandFunction = async (invocation) => {
   }
   if (options['dryRun'] === true) {
     const { renderPlan } = await import('../plan.ts')
-    output.result(...renderPlan({ pipeline, params, file, only: options['only'], from: options['from'] }, output.look))
+    output.result(
+      ...renderPlan(
+        { pipeline, params, file, only: textOf(options['only']), from: textOf(options['from']) },
+        output.look,
+      ),
+    )
     return 0
   }
   if (options['detach'] === true) {
     const { startDetached } = await import('../detach.ts')
-    return await startDetached(process.argv.slice(2).filter((word) => word !== '--detach'), output)
+    return await startDetached(
+      process.argv.slice(2).filter((word) => word !== '--detach'),
+      output,
+    )
   }
+  return await start({ invocation, parsed, params, labels, maxParallel })
+}
+
+interface Starting {
+  readonly invocation: Invocation
+  readonly parsed: ParsedPipeline
+  readonly params: JsonObject
+  readonly labels: { readonly [name: string]: string }
+  readonly maxParallel: number | undefined
+}
+
+async function start({ invocation, parsed, params, labels, maxParallel }: Starting): Promise<number> {
+  const { args, options, output } = invocation
+  const { pipeline } = parsed
   const inbound = await readInboundContext(options, output)
   const { drive } = await import('../drive.ts')
   const { startRun } = await import('../../runner/start.ts')
@@ -46,20 +72,37 @@ export const run: CommandFunction = async (invocation) => {
   const { surroundingStep } = await import('../surrounding-step.ts')
   const cwd = process.cwd()
   return await drive({
-    invocation, store: await openStore(options), pipeline, functions: parsed.functions,
-    start: (ports) => startRun(
-      {
-        pipeline, pipelineHash: parsed.hash, pipelineFile: path.resolve(file), params, labels, cwd, inbound, maxParallel,
-        key: textOf(options['key']), only: textOf(options['only']), from: textOf(options['from']), git: gitHead(cwd),
-        version: packageVersion(), parent: surroundingStep(process.env),
-      },
-      ports,
-    ),
+    invocation,
+    store: await openStore(options),
+    pipeline,
+    functions: parsed.functions,
+    start: (ports) =>
+      startRun(
+        {
+          pipeline,
+          pipelineHash: parsed.hash,
+          pipelineFile: path.resolve(String(args[0])),
+          params,
+          labels,
+          cwd,
+          inbound,
+          maxParallel,
+          key: textOf(options['key']),
+          only: textOf(options['only']),
+          from: textOf(options['from']),
+          git: gitHead(cwd),
+          version: packageVersion(),
+          parent: surroundingStep(process.env),
+        },
+        ports,
+      ),
   })
 }
 
-const textOf = (value: Invocation['options'][string]): string | undefined => (typeof value === 'string' ? value : undefined)
-const listOf = (value: Invocation['options'][string]): readonly string[] => (Array.isArray(value) ? (value as readonly string[]) : [])
+const textOf = (value: Invocation['options'][string]): string | undefined =>
+  typeof value === 'string' ? value : undefined
+const listOf = (value: Invocation['options'][string]): readonly string[] =>
+  Array.isArray(value) ? (value as readonly string[]) : []
 
 async function paramsFrom(options: Invocation['options']): Promise<JsonObject | undefined> {
   return typeof options['params'] === 'string' ? await readParamsFile(options['params']) : undefined

@@ -1,6 +1,7 @@
 // Owns: `runs`: the runs of a store, newest first, each with its reason, so that the list alone answers why.
 import { originalCause } from '../../core/failure.ts'
 import { fromTimestamp } from '../../core/time.ts'
+import { shortMessage } from '../cause.ts'
 import type { CommandFunction } from '../command-table.ts'
 import { readCount, readLabels } from '../key-values.ts'
 import { openStore, storeOption } from '../open-store.ts'
@@ -26,25 +27,53 @@ export const runs: CommandFunction = async ({ options, output }) => {
   }
   const now = Date.now()
   if (options['json'] === true) output.json(found.map((facts) => runJson(facts, now)))
-  else if (found.length > 0) output.result(...table(COLUMNS, found.map((facts) => rowOf(facts, { ids, look: output.look, now })), output.look))
-  else output.say(labels.length > 0 ? `No runs with these labels in ${store.directory}.` : `No runs in ${store.directory}. Start one: spanwright run PIPELINE${storeOption(options)}`)
+  else if (found.length > 0)
+    output.result(
+      ...table(
+        COLUMNS,
+        found.map((facts) => rowOf(facts, { ids, look: output.look, now })),
+        output.look,
+      ),
+    )
+  else
+    output.say(
+      labels.length > 0
+        ? `No runs with these labels in ${store.directory}.`
+        : `No runs in ${store.directory}. Start one: spanwright run PIPELINE${storeOption(options)}`,
+    )
   return 0
 }
 
 const COLUMNS = [
-  { title: 'RUN' }, { title: 'PIPELINE', shrink: true }, { title: 'STATE' }, { title: 'STARTED' }, { title: 'TIME', align: 'right' }, { title: 'WHY', shrink: true },
+  { title: 'RUN' },
+  { title: 'PIPELINE', shrink: true },
+  { title: 'STATE' },
+  { title: 'STARTED' },
+  { title: 'TIME', align: 'right' },
+  { title: 'WHY', shrink: true },
 ] as const
 
-function rowOf(facts: RunFacts, { ids, look, now }: { readonly ids: readonly string[]; readonly look: Look; readonly now: number }): Row {
+function rowOf(
+  facts: RunFacts,
+  { ids, look, now }: { readonly ids: readonly string[]; readonly look: Look; readonly now: number },
+): Row {
   const { identity, final } = facts
   const started = fromTimestamp(identity.created)
   const mark = final ? markOf(final.result) : facts.condition === 'lost' ? 'error' : 'running'
   const state = final ? resultWord(final.result) : facts.condition
   const cause = final?.failure && originalCause(final.failure)
-  const why = cause ? `${cause.code}: ${cleanLine(cause.message)}` : facts.condition === 'lost' ? 'its process is gone: spanwright recover' : ''
+  const why = cause
+    ? `${cause.code}: ${shortMessage(cause)}`
+    : facts.condition === 'lost'
+      ? 'its process is gone: spanwright recover'
+      : ''
   return [
-    shortId(facts.runId, ids), cleanLine(identity.pipeline.name), { text: `${glyph(mark, look)} ${state}`, roles: [roleOf(mark)] },
-    new Date(started).toLocaleString('sv-SE').slice(0, 16), elapsed(final?.duration_ms ?? now - started), why,
+    shortId(facts.runId, ids),
+    cleanLine(identity.pipeline.name),
+    { text: `${glyph(mark, look)} ${state}`, roles: [roleOf(mark)] },
+    new Date(started).toLocaleString('sv-SE').slice(0, 16),
+    elapsed(final?.duration_ms ?? now - started),
+    why,
   ]
 }
 

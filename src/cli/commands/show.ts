@@ -1,7 +1,7 @@
 // Owns: `show`: result, original cause, spend and every node of a run, ended or not.
 import { originalCause } from '../../core/failure.ts'
 import type { CommandFunction } from '../command-table.ts'
-import { causeChain } from '../cause.ts'
+import { causeChain, shortMessage } from '../cause.ts'
 import { budgetUsed } from '../live/render-live.ts'
 import type { RunView } from '../live/run-view.ts'
 import { openRun } from '../open-store.ts'
@@ -31,7 +31,11 @@ export const show: CommandFunction = async ({ args, options, output }) => {
     return 0
   }
   const rows = showRows(view, { look: output.look, now, all })
-  output.result(...heading({ facts, view, now, short: shortId(runId, store.list()) }, output.look), '', ...table(SHOW_COLUMNS, rows, output.look))
+  output.result(
+    ...heading({ facts, view, now, short: shortId(runId, store.list()) }, output.look),
+    '',
+    ...table(SHOW_COLUMNS, rows, output.look),
+  )
   return 0
 }
 
@@ -52,13 +56,32 @@ export function heading({ facts, view, now, short }: Headed, look: Look): string
   const started = wide ? `   started ${timeOfDay(view.startedAt)}, ${final ? `took ${ran}` : `${ran} ago`}` : ''
   const lines = [
     line(
-      [piece(' '), piece(cleanLine(view.name), 'bold'), piece(wide ? '   ' : ' '), piece(wide ? facts.runId : short, 'dim'), piece('   '), piece(`${glyph(mark, look)} ${state}`, roleOf(mark)), piece(started)],
-      wide ? [] : [piece(ran)], look,
+      [
+        piece(' '),
+        piece(cleanLine(view.name), 'bold'),
+        piece(wide ? '   ' : ' '),
+        piece(wide ? facts.runId : short, 'dim'),
+        piece('   '),
+        piece(`${glyph(mark, look)} ${state}`, roleOf(mark)),
+        piece(started),
+      ],
+      wide ? [] : [piece(ran)],
+      look,
     ),
     ...causeLines(facts, view, look),
   ]
   for (const gate of [...view.gates.values()].slice(0, 3)) {
-    lines.push(line([piece(' waits   ', 'dim'), piece(`${gate.path}: ${cleanLine(gate.question)}`, 'warn'), piece(`  spanwright gate answer ${short} ${gate.path} ${gate.choices.join('|')}`)], [], look))
+    lines.push(
+      line(
+        [
+          piece(' waits   ', 'dim'),
+          piece(`${gate.path}: ${cleanLine(gate.question)}`, 'warn'),
+          piece(`  spanwright gate answer ${short} ${gate.path} ${gate.choices.join('|')}`),
+        ],
+        [],
+        look,
+      ),
+    )
   }
   const sums = spendText(view)
   return sums === '' ? lines : [...lines, paint([piece(' spend   ', 'dim'), piece(sums)], look)]
@@ -70,12 +93,33 @@ function causeLines(facts: RunFacts, view: RunView, look: Look): string[] {
   const lines: string[] = []
   if (failure) {
     const [origin] = causeChain(failure, facts.final?.nodes ?? [])
-    const { code, message } = originalCause(failure)
+    const cause = originalCause(failure)
     const room = look.columns - 9
-    lines.push(line([piece(' cause   ', 'dim'), piece(code, 'bad'), piece(`  ${origin && origin.where !== 'run' ? `${origin.where}  ` : ''}`), piece(cut(cleanLine(message), room, look.ascii))], [], look))
+    lines.push(
+      line(
+        [
+          piece(' cause   ', 'dim'),
+          piece(cause.code, 'bad'),
+          piece(`  ${origin && origin.where !== 'run' ? `${origin.where}  ` : ''}`),
+          piece(cut(shortMessage(cause), room, look.ascii)),
+        ],
+        [],
+        look,
+      ),
+    )
   }
   for (const hook of hooks.slice(0, 3)) {
-    lines.push(line([piece(' hook    ', 'dim'), piece(`${hook.node ?? 'run'} ${hook.hook} failed`, 'bad'), piece(`  ${cleanLine(originalCause(hook.failure).message)}`)], [], look))
+    lines.push(
+      line(
+        [
+          piece(' hook    ', 'dim'),
+          piece(`${hook.node ?? 'run'} ${hook.hook} failed`, 'bad'),
+          piece(`  ${shortMessage(originalCause(hook.failure))}`),
+        ],
+        [],
+        look,
+      ),
+    )
   }
   return lines
 }
@@ -84,7 +128,9 @@ function causeLines(facts: RunFacts, view: RunView, look: Look): string[] {
 function firstFailure(view: RunView): RunView['failure'] {
   for (const node of view.root.nodes.values()) {
     if (node.failure && node.result !== 'skip' && !node.tolerated && !node.routed) return node.failure
-    const lane = [...(node.fanout?.lanes.values() ?? [])].find(({ failure, result }) => failure && result !== 'cancellation')
+    const lane = [...(node.fanout?.lanes.values() ?? [])].find(
+      ({ failure, result }) => failure && result !== 'cancellation',
+    )
     if (lane) return lane.failure
   }
   return undefined
@@ -94,10 +140,17 @@ function spendText(view: RunView): string {
   const sums = view.root.spend
   const money = spend(sums.usd, sums.unpriced)
   const budget = budgetUsed(view)
-  const cached = sums.input > 0 && sums.cacheRead > 0 ? ` (${Math.round((sums.cacheRead / sums.input) * 100)} % cache)` : ''
+  const cached =
+    sums.input > 0 && sums.cacheRead > 0 ? ` (${Math.round((sums.cacheRead / sums.input) * 100)} % cache)` : ''
   return [
-    [money, budget && `${Math.round(budget.share * 100)} % of ${budget.limit}`].filter((part) => part !== undefined && part !== '').join(', '),
+    [money, budget && `${Math.round(budget.share * 100)} % of ${budget.limit}`]
+      .filter((part) => part !== undefined && part !== '')
+      .join(', '),
     sums.input > 0 ? `${tokens(sums.input)} in${cached}, ${tokens(sums.output)} out` : '',
-    sums.attempts > 0 ? `${counted(sums.attempts, 'attempt')}${sums.retries > 0 ? `, ${count(sums.retries)} of them ${sums.retries === 1 ? 'a retry' : 'retries'}` : ''}` : '',
-  ].filter((part) => part !== '').join('   ')
+    sums.attempts > 0
+      ? `${counted(sums.attempts, 'attempt')}${sums.retries > 0 ? `, ${count(sums.retries)} of them ${sums.retries === 1 ? 'a retry' : 'retries'}` : ''}`
+      : '',
+  ]
+    .filter((part) => part !== '')
+    .join('   ')
 }

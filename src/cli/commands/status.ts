@@ -48,7 +48,10 @@ function printRuns(store: Store, ids: readonly string[], { options, output, sing
     if (options['json'] === true) documents.push({ ...runJson(facts, now), ...openJson(view, now) })
     else {
       if (index > 0) output.result('')
-      output.result(...heading({ facts, view, now, short: shortId(runId, all) }, output.look), ...openRows(view, now, output.look))
+      output.result(
+        ...heading({ facts, view, now, short: shortId(runId, all) }, output.look),
+        ...openRows(view, now, output.look),
+      )
     }
   }
   if (options['json'] === true) output.json(single ? documents[0] : documents)
@@ -57,10 +60,17 @@ function printRuns(store: Store, ids: readonly string[], { options, output, sing
 
 function openJson(view: RunView, now: number): object {
   const attempts = [...view.running.values()].map((node) => ({
-    attempt_id: node.attempt?.id, node: node.path, state: node.mark, elapsed_ms: Math.round(now - (node.attempt?.startedAt ?? now)),
+    attempt_id: node.attempt?.id,
+    node: node.path,
+    state: node.mark,
+    elapsed_ms: Math.round(now - (node.attempt?.startedAt ?? now)),
   }))
   const gates = [...view.gates.values()].map(({ path, question, choices, default: fallback, dueAt }) => ({
-    node: path, question, choices, default: fallback ?? null, due_at: dueAt === undefined ? null : new Date(dueAt).toISOString(),
+    node: path,
+    question,
+    choices,
+    default: fallback ?? null,
+    due_at: dueAt === undefined ? null : new Date(dueAt).toISOString(),
   }))
   return { open_attempts: attempts, gates }
 }

@@ -13,13 +13,32 @@ export const validate: CommandFunction = async ({ args, options, output }) => {
   const found: Diagnostic[] = []
   for (const file of files) found.push(...(await problemsOf(file, validatePipelineFile)))
   const errors = found.filter(({ severity }) => severity === 'error').length
-  if (options['json'] === true) output.json({ valid: errors === 0, files, problems: found.map((item) => ({ ...item, fix: item.fix ?? null })) })
+  if (options['json'] === true)
+    output.json({ valid: errors === 0, files, problems: found.map((item) => ({ ...item, fix: item.fix ?? null })) })
   else {
     const { look } = output
-    output.result(...found.map((item) => paint([piece(item.severity, item.severity === 'error' ? 'bad' : 'warn'), piece(` ${cleanLine(renderDiagnostic(item))}`)], look)))
+    output.result(
+      ...found.map((item) =>
+        paint(
+          [
+            piece(item.severity, item.severity === 'error' ? 'bad' : 'warn'),
+            piece(` ${cleanLine(renderDiagnostic(item))}`),
+          ],
+          look,
+        ),
+      ),
+    )
     const warnings = found.length - errors
-    const sum = errors > 0 ? `${counted(errors, 'error')}${warnings > 0 ? `, ${counted(warnings, 'warning')}` : ''}` : `${counted(files.length, 'pipeline')} valid${warnings > 0 ? `, ${counted(warnings, 'warning')}` : ''}`
-    output.say(paint([glyphPiece(errors > 0 ? 'failure' : 'success', output.progressLook), piece(` ${sum}`)], output.progressLook))
+    const sum =
+      errors > 0
+        ? `${counted(errors, 'error')}${warnings > 0 ? `, ${counted(warnings, 'warning')}` : ''}`
+        : `${counted(files.length, 'pipeline')} valid${warnings > 0 ? `, ${counted(warnings, 'warning')}` : ''}`
+    output.say(
+      paint(
+        [glyphPiece(errors > 0 ? 'failure' : 'success', output.progressLook), piece(` ${sum}`)],
+        output.progressLook,
+      ),
+    )
   }
   return errors > 0 ? 2 : 0
 }

@@ -7,6 +7,7 @@ import { attemptId, visitId } from '../../core/ids.ts'
 import { fromTimestamp } from '../../core/time.ts'
 import { count, counted, elapsed, timeOfDay, usd } from '../terminal/amounts.ts'
 import { markOf, type Mark } from '../terminal/style.ts'
+import { shortMessage } from '../cause.ts'
 import { cleanLine } from '../terminal/text.ts'
 
 export interface EventText {
@@ -32,61 +33,176 @@ const untold = (mark: Mark, where: string, what: string): EventText => ({ mark, 
 export function failureText(failure: Failure | undefined): string {
   if (!failure) return ''
   const cause = originalCause(failure)
-  const own = `${failure.code}: ${failure.message}`
-  return cause === failure || own.includes(cause.message) ? own : `${own} (${cause.code}: ${cause.message})`
+  const own = `${failure.code}: ${shortMessage(failure)}`
+  return cause === failure || failure.message.includes(cause.message)
+    ? own
+    : `${own} (${cause.code}: ${shortMessage(cause)})`
 }
 
-const because = (failure: Failure | undefined): string => (failure ? `  ${failureText(failure)}` : '')
-const place = (event: { readonly node: string; readonly visit: number }): string => (event.visit > 1 ? visitId(event.node, event.visit) : event.node)
+const because = (failure: Failure | undefined): string => (failure ? `: ${failureText(failure)}` : '')
+const place = (event: { readonly node: string; readonly visit: number }): string =>
+  event.visit > 1 ? visitId(event.node, event.visit) : event.node
 const lane = (event: EventOf<'branch.started' | 'branch.finished'>): string => `${place(event)}:${event.branch.key}`
-const ended = (result: string): string => (result === 'success' ? 'succeeded' : result === 'cancellation' ? 'canceled' : result === 'timeout' ? 'timed out' : result === 'skip' ? 'skipped' : result === 'error' ? 'ended in error' : 'failed')
+const ended = (result: string): string =>
+  result === 'success'
+    ? 'succeeded'
+    : result === 'cancellation'
+      ? 'canceled'
+      : result === 'timeout'
+        ? 'timed out'
+        : result === 'skip'
+          ? 'skipped'
+          : result === 'error'
+            ? 'ended in error'
+            : 'failed'
 const by = (actor: Actor): string => actor.user ?? actor.signal ?? actor.kind
-const step = (event: { readonly node: string; readonly visit: number; readonly attempt: number }): string => attemptId(event.node, event.visit, event.attempt)
-const ownerOf = (event: { readonly node?: string | undefined; readonly visit?: number | undefined }): string => event.node ?? 'run'
+const step = (event: { readonly node: string; readonly visit: number; readonly attempt: number }): string =>
+  attemptId(event.node, event.visit, event.attempt)
+const ownerOf = (event: { readonly node?: string | undefined; readonly visit?: number | undefined }): string =>
+  event.node ?? 'run'
 
 const TEXT: { readonly [T in EventType]: Text<T> } = {
   'run.created': (event) => told('running', event.run_id, `${event.pipeline.name} started, trace ${event.trace_id}`),
-  'run.resumed': (event) => told('running', 'run', event.retry ? `goes on in execution ${event.execution}: retry of ${event.retry.nodes.join(', ')}` : `goes on in execution ${event.execution}`),
-  'run.cancel_requested': (event) => told('canceled', 'run', `${event.force ? 'cancel by force' : 'cancel'} requested by ${by(event.by)}: ${event.failure.message}`),
-  'run.interrupted': (event) => told('error', 'run', `execution ${event.execution} interrupted${because(event.failure)}`),
+  'run.resumed': (event) =>
+    told(
+      'running',
+      'run',
+      event.retry
+        ? `goes on in execution ${event.execution}: retry of ${event.retry.nodes.join(', ')}`
+        : `goes on in execution ${event.execution}`,
+    ),
+  'run.cancel_requested': (event) =>
+    told(
+      'canceled',
+      'run',
+      `${event.force ? 'cancel by force' : 'cancel'} requested by ${by(event.by)}: ${event.failure.message}`,
+    ),
+  'run.interrupted': (event) =>
+    told('error', 'run', `execution ${event.execution} interrupted${because(event.failure)}`),
   'run.concluded': (event) => untold(markOf(event.result), 'run', `all nodes have their results: ${event.result}`),
-  'run.finished': (event) => told(markOf(event.result), 'run', `${ended(event.result)} in ${elapsed(event.duration_ms)}${because(event.failure)}`),
-  'node.started': (event) => ({ ...told('running', place(event), `started (${event.via})${because(event.failure)}`), progress: !['run', 'agent', 'call'].includes(event.kind) }),
+  'run.finished': (event) =>
+    told(
+      markOf(event.result),
+      'run',
+      `${ended(event.result)} in ${elapsed(event.duration_ms)}${because(event.failure)}`,
+    ),
+  'node.started': (event) => ({
+    ...told('running', place(event), `started (${event.via})${because(event.failure)}`),
+    progress: !['run', 'agent', 'call'].includes(event.kind),
+  }),
   'node.skipped': (event) => told('skipped', place(event), `skipped${because(event.failure)}`),
   'node.finished': (event) => ({
-    ...told(event.failure?.code === 'breaker_open' ? 'breaker' : markOf(event.result), place(event), `${ended(event.result)}${event.partial === true ? ' (partial)' : ''}${event.label === undefined ? '' : `, label ${event.label}`}${event.retry_count > 0 ? ` after ${counted(event.retry_count, 'retry', 'retries')}` : ''}${event.tolerated === true ? ' (allowed)' : ''}${because(event.failure)}`),
+    ...told(
+      event.failure?.code === 'breaker_open' ? 'breaker' : markOf(event.result),
+      place(event),
+      `${ended(event.result)}${event.partial === true ? ' (partial)' : ''}${event.label === undefined ? '' : `, label ${event.label}`}${event.retry_count > 0 ? ` after ${counted(event.retry_count, 'retry', 'retries')}` : ''}${event.tolerated === true ? ' (allowed)' : ''}${because(event.failure)}`,
+    ),
     // A node that succeeded at its first attempt has been told by its attempt.
     progress: !(['run', 'agent', 'call'].includes(event.kind) && event.result === 'success' && event.retry_count === 0),
   }),
-  'fanout.expanded': (event) => ({ ...told('running', place(event), counted(event.total, 'branch', 'branches')), progress: event.offset === 0 }),
+  'fanout.expanded': (event) => ({
+    ...told('running', place(event), counted(event.total, 'branch', 'branches')),
+    progress: event.offset === 0,
+  }),
   'branch.started': (event) => untold('running', lane(event), 'started'),
-  'branch.finished': (event) => told(markOf(event.result), lane(event), `${ended(event.result)}${because(event.failure)}`),
-  'attempt.started': (event) => told('running', step(event), event.max > 1 ? `started (attempt ${event.attempt} of ${event.max})` : 'started'),
-  'attempt.progressed': (event) => ({ ...untold('running', step(event), event.text ?? (event.turn === undefined ? `${count(event.output_bytes ?? 0)} bytes of output` : `turn ${event.turn}`)), progress: event.text !== undefined }),
-  'attempt.waiting': (event) => told('waiting', step(event), `waits until ${timeOfDay(fromTimestamp(event.due_at))} (wait ${event.wait})${because(event.failure)}`),
-  'attempt.acted': (event) => untold('running', step(event), `main action succeeded in ${elapsed(event.duration_ms)}, checks follow`),
-  'attempt.finished': (event) => told(markOf(event.result), step(event), `${ended(event.result)} in ${elapsed(event.duration_ms)}${typeof event.cost?.usd === 'number' ? `, ${usd(event.cost.usd)}` : ''}${because(event.failure)}`),
+  'branch.finished': (event) =>
+    told(markOf(event.result), lane(event), `${ended(event.result)}${because(event.failure)}`),
+  'attempt.started': (event) =>
+    told('running', step(event), event.max > 1 ? `started (attempt ${event.attempt} of ${event.max})` : 'started'),
+  'attempt.progressed': (event) => ({
+    ...untold(
+      'running',
+      step(event),
+      event.text ??
+        (event.turn === undefined ? `${count(event.output_bytes ?? 0)} bytes of output` : `turn ${event.turn}`),
+    ),
+    progress: event.text !== undefined,
+  }),
+  'attempt.waiting': (event) =>
+    told(
+      'waiting',
+      step(event),
+      `waits until ${timeOfDay(fromTimestamp(event.due_at))} (wait ${event.wait})${because(event.failure)}`,
+    ),
+  'attempt.acted': (event) =>
+    untold('running', step(event), `main action succeeded in ${elapsed(event.duration_ms)}, checks follow`),
+  'attempt.finished': (event) =>
+    told(
+      markOf(event.result),
+      step(event),
+      `${ended(event.result)} in ${elapsed(event.duration_ms)}${typeof event.cost?.usd === 'number' ? `, ${usd(event.cost.usd)}` : ''}${because(event.failure)}`,
+    ),
   'attempt.lost': (event) => told('error', step(event), `lost${because(event.failure)}`),
-  'retry.scheduled': (event) => told('retrying', step(event), `attempt ${event.next_attempt} of ${event.max} in ${elapsed(event.delay_ms)}${because(event.failure)}`),
-  'retry_context.assembled': (event) => untold('running', step(event), `is told of ${counted(event.prior_attempt_ids.length, 'earlier attempt')} (${count(event.bytes)} bytes)`),
+  'retry.scheduled': (event) =>
+    told(
+      'retrying',
+      step(event),
+      `attempt ${event.next_attempt} of ${event.max} in ${elapsed(event.delay_ms)}${because(event.failure)}`,
+    ),
+  'retry_context.assembled': (event) =>
+    untold(
+      'running',
+      step(event),
+      `is told of ${counted(event.prior_attempt_ids.length, 'earlier attempt')} (${count(event.bytes)} bytes)`,
+    ),
   'check.started': (event) => untold('running', event.attempt_id ?? place(event), `check ${event.name} started`),
-  'check.finished': (event) => told(event.passed ? 'success' : 'failure', event.attempt_id ?? place(event), `check ${event.name} ${event.passed ? 'passed' : event.required ? 'failed' : 'failed (not required)'}${because(event.failure)}`),
+  'check.finished': (event) =>
+    told(
+      event.passed ? 'success' : 'failure',
+      event.attempt_id ?? place(event),
+      `check ${event.name} ${event.passed ? 'passed' : event.required ? 'failed' : 'failed (not required)'}${because(event.failure)}`,
+    ),
   'hook.started': (event) => untold('running', ownerOf(event), `hook ${event.hook} ${event.name} started`),
-  'hook.finished': (event) => ({ ...told(event.passed ? 'success' : 'failure', ownerOf(event), `hook ${event.hook} ${event.name} ${event.passed ? 'succeeded' : 'failed'}${because(event.failure)}`), progress: !event.passed }),
-  'gate.opened': (event) => told('gate', place(event), `waits for an answer: ${event.question} (${event.choices.join(', ')})`),
-  'gate.answered': (event) => told('success', place(event), `${event.choice}, answered by ${by(event.by)}${event.comment === undefined ? '' : `: ${event.comment}`}`),
-  'gate.expired': (event) => told('timeout', place(event), `expired${event.default === undefined ? '' : `, becomes ${event.default}`}`),
+  'hook.finished': (event) => ({
+    ...told(
+      event.passed ? 'success' : 'failure',
+      ownerOf(event),
+      `hook ${event.hook} ${event.name} ${event.passed ? 'succeeded' : 'failed'}${because(event.failure)}`,
+    ),
+    progress: !event.passed,
+  }),
+  'gate.opened': (event) =>
+    told('gate', place(event), `waits for an answer: ${event.question} (${event.choices.join(', ')})`),
+  'gate.answered': (event) =>
+    told(
+      'success',
+      place(event),
+      `${event.choice}, answered by ${by(event.by)}${event.comment === undefined ? '' : `: ${event.comment}`}`,
+    ),
+  'gate.expired': (event) =>
+    told('timeout', place(event), `expired${event.default === undefined ? '' : `, becomes ${event.default}`}`),
   'timer.fired': (event) => untold('running', event.attempt_id ?? event.node ?? 'run', `timer ${event.timer} fired`),
-  'route.taken': (event) => told('running', place(event), `goes to ${event.to}${event.label === undefined ? '' : ` (${event.label})`}`),
+  'route.taken': (event) =>
+    told('running', place(event), `goes to ${event.to}${event.label === undefined ? '' : ` (${event.label})`}`),
   'route.ignored': (event) => told('skipped', place(event), `does not enter ${event.to}: ${event.reason}`),
-  'signature.counted': (event) => untold('failure', place(event), `signature ${event.signature} seen ${counted(event.count, 'time')}`),
-  'breaker.opened': (event) => told('breaker', place(event), `breaker open: the same failure ${counted(event.count, 'time')}${because(event.failure)}`),
-  'budget.warned': (event) => told('gate', event.scope || 'run', `budget ${event.budget}: ${count(event.used)} of ${count(event.limit)} used`),
-  'budget.exceeded': (event) => told('failure', event.scope || 'run', `budget ${event.budget} used up (${event.mode})${because(event.failure)}`),
-  'outcome.normalized': (event) => told('success', step(event), `outcome read from ${event.source}${event.message === undefined ? '' : `: ${event.message}`}`),
+  'signature.counted': (event) =>
+    untold('failure', place(event), `signature ${event.signature} seen ${counted(event.count, 'time')}`),
+  'breaker.opened': (event) =>
+    told(
+      'breaker',
+      place(event),
+      `breaker open: the same failure ${counted(event.count, 'time')}${because(event.failure)}`,
+    ),
+  'budget.warned': (event) =>
+    told('gate', event.scope || 'run', `budget ${event.budget}: ${count(event.used)} of ${count(event.limit)} used`),
+  'budget.exceeded': (event) =>
+    told('failure', event.scope || 'run', `budget ${event.budget} used up (${event.mode})${because(event.failure)}`),
+  'outcome.normalized': (event) =>
+    told(
+      'success',
+      step(event),
+      `outcome read from ${event.source}${event.message === undefined ? '' : `: ${event.message}`}`,
+    ),
   'outcome.conflict': (event) => told('error', step(event), event.message),
-  'stall.detected': (event) => told('timeout', step(event), `stalled: ${event.reason} for ${elapsed(event.idle_ms)}, ${event.action}`),
-  'processes.ended': (event) => told('canceled', event.attempt_id ?? 'run', `ended ${counted(event.processes.length + (event.omitted ?? 0), 'process', 'processes')} left behind: ${event.processes.map(({ pid, command }) => `${pid} ${command}`).join(', ')}`),
+  'stall.detected': (event) =>
+    told('timeout', step(event), `stalled: ${event.reason} for ${elapsed(event.idle_ms)}, ${event.action}`),
+  'processes.ended': (event) =>
+    told(
+      'canceled',
+      event.attempt_id ?? 'run',
+      `ended ${counted(event.processes.length + (event.omitted ?? 0), 'process', 'processes')} left behind: ${event.processes.map(({ pid, command }) => `${pid} ${command}`).join(', ')}`,
+    ),
   'log.capped': (event) => told('error', step(event), `${event.stream} is cut at ${count(event.limit_bytes)} bytes`),
-  'warning.raised': (event) => told('error', event.attempt_id ?? event.node ?? 'run', `warning ${event.code}: ${event.message}`),
+  'warning.raised': (event) =>
+    told('error', event.attempt_id ?? event.node ?? 'run', `warning ${event.code}: ${event.message}`),
 }

@@ -2,12 +2,19 @@
 // event does not compile without its line here. Must not: look at a clock, or judge (verdict.ts).
 import type { Entry, Event, EventOf, EventType } from '../../core/events.ts'
 import { originalCause, type Failure, type Result } from '../../core/failure.ts'
-import type { Cost, Usage } from '../../core/outcome.ts'
 import { fromTimestamp } from '../../core/time.ts'
 import { markOf, type Mark } from '../terminal/style.ts'
+import { countRetried, finishBranch, uncount } from './fold-branch.ts'
+import { add, spendMore } from './fold-spend.ts'
 import {
-  around, fanoutOf, FAILED_LANES, FAILURE_GROUPS, laneOf, LISTED_LANES, newNodeView, nodeAt, prefixOf,
-  type AttemptView, type NodeView, type RunView, type ScopeView, type Spend,
+  around,
+  fanoutOf,
+  laneOf,
+  newNodeView,
+  nodeAt,
+  type AttemptView,
+  type NodeView,
+  type RunView,
 } from './run-view.ts'
 
 /** Takes one entry into the view, in place. */
@@ -55,7 +62,14 @@ const FOLD: { readonly [T in EventType]: Fold<T> } = {
   'node.skipped': (view, event, at) => {
     const node = nodeAt(view, event.node)
     if (!node) return
-    Object.assign(node, { mark: 'skipped', result: 'skip', failure: event.failure, startedAt: at, finishedAt: at, visit: event.visit })
+    Object.assign(node, {
+      mark: 'skipped',
+      result: 'skip',
+      failure: event.failure,
+      startedAt: at,
+      finishedAt: at,
+      visit: event.visit,
+    })
   },
   'node.finished': finishNode,
   'fanout.expanded': (view, event) => {
@@ -114,7 +128,11 @@ const FOLD: { readonly [T in EventType]: Fold<T> } = {
     if (!node) return
     node.mark = 'retrying'
     node.retry = {
-      dueAt: fromTimestamp(event.due_at), delayMs: event.delay_ms, next: event.next_attempt, max: event.max, failure: event.failure,
+      dueAt: fromTimestamp(event.due_at),
+      delayMs: event.delay_ms,
+      next: event.next_attempt,
+      max: event.max,
+      failure: event.failure,
     }
     add(node, { retries: 1 })
   },
@@ -135,7 +153,11 @@ const FOLD: { readonly [T in EventType]: Fold<T> } = {
     if (!node) return
     node.mark = 'gate'
     node.gate = {
-      path: event.node, question: event.question, choices: event.choices, default: event.default, openedAt: at,
+      path: event.node,
+      question: event.question,
+      choices: event.choices,
+      default: event.default,
+      openedAt: at,
       dueAt: event.due_at === undefined ? undefined : fromTimestamp(event.due_at),
     }
     view.gates.set(event.node, node.gate)
@@ -179,16 +201,30 @@ const FOLD: { readonly [T in EventType]: Fold<T> } = {
 function startNode(view: RunView, event: EventOf<'node.started'>, at: number): void {
   const known = nodeAt(view, event.node)
   if (!known) return
-  const node = known.kind === event.kind ? known : Object.assign(newNodeView(known.inside, known.id, event.kind), { spend: known.spend })
+  const node =
+    known.kind === event.kind
+      ? known
+      : Object.assign(newNodeView(known.inside, known.id, event.kind), { spend: known.spend })
   if (event.visit !== node.visit) {
     node.fanout = undefined
     node.inner = undefined
     node.startedAt = at
   }
   Object.assign(node, {
-    mark: 'running', visit: event.visit, startedAt: node.startedAt ?? at, finishedAt: undefined, result: undefined,
-    failure: event.failure, label: undefined, routed: false, tolerated: false, retry: undefined, note: undefined, breaker: undefined,
-    dueAt: event.due_at === undefined ? undefined : fromTimestamp(event.due_at), retryCount: 0,
+    mark: 'running',
+    visit: event.visit,
+    startedAt: node.startedAt ?? at,
+    finishedAt: undefined,
+    result: undefined,
+    failure: event.failure,
+    label: undefined,
+    routed: false,
+    tolerated: false,
+    retry: undefined,
+    note: undefined,
+    breaker: undefined,
+    dueAt: event.due_at === undefined ? undefined : fromTimestamp(event.due_at),
+    retryCount: 0,
   })
   if (event.kind === 'wait') node.mark = 'waiting'
 }
@@ -199,55 +235,23 @@ function finishNode(view: RunView, event: EventOf<'node.finished'>, at: number):
   stopWaiting(node)
   closeGate(view, event.node)
   Object.assign(node, {
-    result: event.result, failure: event.failure, label: event.label, finishedAt: at, tolerated: event.tolerated === true,
-    routed: event.route !== undefined, retryCount: event.retry_count, retry: undefined, attempt: undefined, gate: undefined,
+    result: event.result,
+    failure: event.failure,
+    label: event.label,
+    finishedAt: at,
+    tolerated: event.tolerated === true,
+    routed: event.route !== undefined,
+    retryCount: event.retry_count,
+    retry: undefined,
+    attempt: undefined,
+    gate: undefined,
     mark: endMark(event.result, event.failure),
   })
-  if (event.retry_count > 0) for (const { scope } of around(node)) if (scope.key !== undefined) markRetried(scope)
-}
-
-const retriedLanes = new WeakSet<ScopeView>()
-function markRetried(lane: ScopeView): void {
-  if (retriedLanes.has(lane) || lane.owner?.fanout === undefined) return
-  retriedLanes.add(lane)
-  lane.owner.fanout.retried++
+  if (event.retry_count > 0) countRetried(node)
 }
 
 const endMark = (result: Result, failure: Failure | undefined): Mark =>
   failure?.code === 'breaker_open' ? 'breaker' : markOf(result)
-
-function finishBranch(view: RunView, event: EventOf<'branch.finished'>, at: number): void {
-  const node = nodeAt(view, event.node)
-  if (!node) return
-  const fanout = fanoutOf(node)
-  const lane = laneOf(node, event.branch)
-  Object.assign(lane, { result: event.result, failure: event.failure, finishedAt: at })
-  count(node, event.result, 1)
-  if (event.failure !== undefined && ['failure', 'error', 'timeout'].includes(event.result)) group(node, lane, event.failure)
-  if (view.keepAll) return
-  const failed = event.result !== 'success' && event.result !== 'skip' && fanout.failed <= FAILED_LANES
-  if ((fanout.total ?? 0) > LISTED_LANES && !failed) fanout.lanes.delete(event.branch.key)
-  else if (event.result === 'success') lane.nodes.clear()
-}
-
-function group(node: NodeView, lane: ScopeView, failure: Failure): void {
-  const cause = originalCause(failure)
-  const groups = fanoutOf(node).groups
-  const known = groups.get(cause.signature)
-  if (known) known.count++
-  else if (groups.size < FAILURE_GROUPS) {
-    groups.set(cause.signature, { code: cause.code, message: cause.message, count: 1, first: lane.key ?? prefixOf(lane) })
-  }
-}
-
-function count(node: NodeView, result: Result, by: 1 | -1): void {
-  const fanout = fanoutOf(node)
-  if (result === 'success') fanout.ok += by
-  else if (result === 'skip') fanout.skipped += by
-  else if (result === 'cancellation') fanout.canceled += by
-  else fanout.failed += by
-}
-const uncount = (node: NodeView, result: Result): void => count(node, result, -1)
 
 function startAttempt(view: RunView, event: EventOf<'attempt.started'>, at: number): void {
   const node = nodeAt(view, event.node)
@@ -256,8 +260,18 @@ function startAttempt(view: RunView, event: EventOf<'attempt.started'>, at: numb
   node.retry = undefined
   node.note = undefined
   node.attempt = {
-    id: event.attempt_id, number: event.attempt, max: event.max, startedAt: at, lastOutputAt: at, text: undefined,
-    turn: undefined, waitingUntil: undefined, input: 0, cacheRead: 0, output: 0, usd: 0,
+    id: event.attempt_id,
+    number: event.attempt,
+    max: event.max,
+    startedAt: at,
+    lastOutputAt: at,
+    text: undefined,
+    turn: undefined,
+    waitingUntil: undefined,
+    input: 0,
+    cacheRead: 0,
+    output: 0,
+    usd: 0,
   }
   view.running.set(event.attempt_id, node)
   view.openAttempts++
@@ -292,25 +306,4 @@ function stopWaiting(node: NodeView): void {
 
 function wait(node: NodeView, by: 1 | -1): void {
   for (const { scope } of around(node)) if (scope.key !== undefined && scope.owner) fanoutOf(scope.owner).waiting += by
-}
-
-/** Usage is absolute per attempt: only what is new is added up the scopes. */
-function spendMore(node: NodeView, attempt: AttemptView, usage: Usage | undefined, cost: Cost | undefined): void {
-  const input = usage === undefined ? attempt.input : usage.input + usage.cache_read + usage.cache_write
-  const cacheRead = usage?.cache_read ?? attempt.cacheRead
-  const output = usage?.output ?? attempt.output
-  const usd = cost?.usd ?? attempt.usd
-  add(node, {
-    input: input - attempt.input, cacheRead: cacheRead - attempt.cacheRead, output: output - attempt.output, usd: usd - attempt.usd,
-  })
-  Object.assign(attempt, { input, cacheRead, output, usd })
-}
-
-function add(node: NodeView, more: Partial<Spend>): void {
-  for (const { node: at, scope } of around(node)) {
-    for (const [key, value] of Object.entries(more) as [keyof Spend, number][]) {
-      at.spend[key] += value
-      scope.spend[key] += value
-    }
-  }
 }

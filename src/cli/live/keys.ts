@@ -1,6 +1,7 @@
 // Owns: what keys do in the live view, as a pure step: state, key, view → state, and what is asked of the run. A stray
 // key answers nothing: a choice and a cancel are asked for once more. Must not: read the keyboard (keyboard.ts).
-import { choiceKeys, treeRows, type Drawing } from './rows.ts'
+import { choiceKeys, type Drawing } from './row-detail.ts'
+import { treeRows } from './rows.ts'
 import type { GateView, RunView } from './run-view.ts'
 
 export interface KeyState {
@@ -32,7 +33,8 @@ export function pressKey(state: KeyState, key: string, view: RunView, drawing: D
   if (asking) return answerAsked(state, asking, key, view)
   if (key === '?') return { state: { ...state, asking: { what: 'help' } } }
   if (key === 'c') return { state: { ...state, asking: { what: 'cancel' } } }
-  if (UP.includes(key) || DOWN.includes(key)) return { state: { ...state, focus: moved(state, view, drawing, UP.includes(key) ? -1 : 1) } }
+  if (UP.includes(key) || DOWN.includes(key))
+    return { state: { ...state, focus: moved(state, view, drawing, UP.includes(key) ? -1 : 1) } }
   if (key === 'e') return { state: { ...state, focus: firstError(view, drawing) ?? state.focus } }
   const gate = focusedGate(state, view)
   if (!gate) return { state }
@@ -45,12 +47,20 @@ export function pressKey(state: KeyState, key: string, view: RunView, drawing: D
 export function promptOf(state: KeyState, view: RunView): string | undefined {
   const { asking } = state
   switch (asking?.what) {
-    case undefined: return undefined
-    case 'choice': return `${asking.choice}? y/n`
-    case 'comment': return `comment: ${asking.text}_   (Enter goes on, Esc gives up)`
-    case 'commented': return [...choiceKeys(view.gates.get(asking.gate)?.choices ?? [])].map(([key, choice]) => `[${key}] ${choice}`).join('  ')
-    case 'cancel': return 'cancel the run? y/n'
-    case 'help': return 'up, down: move   e: first error   c: cancel   on a gate: its letters, n: answer with a comment   Ctrl-C: cancel, twice: now'
+    case undefined:
+      return undefined
+    case 'choice':
+      return `${asking.choice}? y/n`
+    case 'comment':
+      return `comment: ${asking.text}_   (Enter goes on, Esc gives up)`
+    case 'commented':
+      return [...choiceKeys(view.gates.get(asking.gate)?.choices ?? [])]
+        .map(([key, choice]) => `[${key}] ${choice}`)
+        .join('  ')
+    case 'cancel':
+      return 'cancel the run? y/n'
+    case 'help':
+      return 'up, down: move   e: first error   c: cancel   on a gate: its letters, n: answer with a comment   Ctrl-C: cancel, twice: now'
   }
 }
 
@@ -66,7 +76,10 @@ function moved(state: KeyState, view: RunView, drawing: Drawing, by: 1 | -1): st
 }
 
 function firstError(view: RunView, drawing: Drawing): string | undefined {
-  const bad = treeRows(view, drawing).filter(({ mark, path }) => path !== undefined && (mark === 'failure' || mark === 'error' || mark === 'timeout' || mark === 'breaker'))
+  const bad = treeRows(view, drawing).filter(
+    ({ mark, path }) =>
+      path !== undefined && (mark === 'failure' || mark === 'error' || mark === 'timeout' || mark === 'breaker'),
+  )
   // The deepest of the first failing group is where it went wrong.
   const first = bad[0]
   return bad.findLast(({ path }) => first?.path !== undefined && path?.startsWith(first.path))?.path ?? first?.path
@@ -85,9 +98,15 @@ function answerAsked(state: KeyState, asking: NonNullable<KeyState['asking']>, k
   }
   if (asking.what === 'commented') {
     const choice = choiceKeys(gate!.choices).get(key)
-    return { state: choice === undefined ? idle : { ...idle, asking: { what: 'choice', gate: asking.gate, choice, comment: asking.text } } }
+    return {
+      state:
+        choice === undefined
+          ? idle
+          : { ...idle, asking: { what: 'choice', gate: asking.gate, choice, comment: asking.text } },
+    }
   }
-  if (ENTER.includes(key)) return { state: { ...idle, asking: { what: 'commented', gate: asking.gate, text: asking.text } } }
+  if (ENTER.includes(key))
+    return { state: { ...idle, asking: { what: 'commented', gate: asking.gate, text: asking.text } } }
   const text = BACK.includes(key) ? asking.text.slice(0, -1) : /^\P{C}+$/u.test(key) ? asking.text + key : asking.text
   return { state: { ...idle, asking: { ...asking, text } } }
 }

@@ -6,6 +6,7 @@ import { openKeyboard } from './keyboard.ts'
 import { pressKey, promptOf, type KeyState } from './keys.ts'
 import { createPainter } from './painter.ts'
 import { renderLive, type Screen } from './render-live.ts'
+import { readOutputTails } from './output-tail.ts'
 import type { RunView } from './run-view.ts'
 
 const REPAINT_MS = 250
@@ -27,22 +28,32 @@ export function startLive(view: RunView, options: ProgressOptions): Live {
     const spin = Date.now()
     const now = Math.max(view.lastAt, Math.floor(spin / NUMBERS_MS) * NUMBERS_MS)
     return {
-      ...lookOf(terminal), rows: terminal.rows || 24, now, spin, focus: keys.focus, prompt: promptOf(keys, view),
-      keys: keyboard !== undefined, shortId: view.runId === '' ? '' : options.shorten(view.runId),
+      ...lookOf(terminal),
+      rows: terminal.rows || 24,
+      now,
+      spin,
+      focus: keys.focus,
+      prompt: promptOf(keys, view),
+      keys: keyboard !== undefined,
+      shortId: view.runId === '' ? '' : options.shorten(view.runId),
     }
   }
   const paint = (): void => {
     // A gate that opens takes the focus if nothing has it: its letters are read then (and asked for once more).
     if (keys.focus === undefined && view.gates.size > 0) keys = { ...keys, focus: [...view.gates.keys()][0] }
-    if (view.startedAt > 0) painter.paint(renderLive(view, screen()))
+    if (view.startedAt === 0) return
+    readOutputTails(view, options.directoryOf(view.runId))
+    painter.paint(renderLive(view, screen()))
   }
-  const keyboard = options.act && openKeyboard((key) => {
-    const at = screen()
-    const step = pressKey(keys, key, view, { look: at, now: at.now })
-    keys = step.state
-    if (step.action) options.act?.(step.action)
-    paint()
-  }, paint)
+  const keyboard =
+    options.act &&
+    openKeyboard((key) => {
+      const at = screen()
+      const step = pressKey(keys, key, view, { look: at, now: at.now })
+      keys = step.state
+      if (step.action) options.act?.(step.action)
+      paint()
+    }, paint)
   let timer = setTimeout(function again(): void {
     paint()
     timer = setTimeout(again, REPAINT_MS)

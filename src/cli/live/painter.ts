@@ -6,6 +6,7 @@ const HIDE = '\u001b[?25l'
 const SHOW = '\u001b[?25h'
 const CLEAR_BELOW = '\u001b[0J'
 const CLEAR_LINE = '\u001b[2K'
+const CLEAR_RIGHT = '\u001b[K'
 
 export interface Painter {
   /** Shows the lines in place of the ones before. They must fit the terminal's width. */
@@ -31,20 +32,24 @@ export function createPainter(terminal: Terminal): Painter {
   terminal.write(HIDE)
   // Lines were as wide as the terminal when they were written: one that became narrower has wrapped them.
   const height = (): number =>
-    shown.reduce((sum, content) => sum + Math.max(1, Math.ceil(columnsOf(clean(content)) / (terminal.columns || Infinity))), 0)
+    shown.reduce(
+      (sum, content) => sum + Math.max(1, Math.ceil(columnsOf(clean(content)) / (terminal.columns || Infinity))),
+      0,
+    )
   const up = (): string => (shown.length > 0 ? `\u001b[${height()}A\r` : '\r')
+  // Never the whole screen at once: terminals that keep cleared screens would put every frame into the scrollback.
   const clear = (): void => {
-    if (shown.length > 0) terminal.write(up() + CLEAR_BELOW)
+    if (shown.length > 0) terminal.write(`${up()}${CLEAR_LINE}\n${CLEAR_BELOW}\u001b[1A\r`)
     shown = []
   }
   return {
     paint(lines) {
       const same = lines.length === shown.length && terminal.columns === width
-      let text = up() + (same ? '' : CLEAR_BELOW)
-      for (const [index, content] of lines.entries()) {
-        text += same && content === shown[index] ? '\n' : `${same ? CLEAR_LINE : ''}${content}\r\n`
-      }
-      if (!same || lines.some((content, index) => content !== shown[index])) terminal.write(text)
+      if (same && lines.every((content, index) => content === shown[index])) return
+      const text = lines
+        .map((content, index) => (same && content === shown[index] ? '\n' : `${content}${CLEAR_RIGHT}\r\n`))
+        .join('')
+      terminal.write(up() + text + (same ? '' : CLEAR_BELOW))
       shown = [...lines]
       width = terminal.columns
     },

@@ -3,8 +3,20 @@
 // Must not: read the clock or the terminal; the painter does.
 import { cleanLine, columnsOf, cutMiddle, padEnd, padStart } from '../terminal/text.ts'
 import { counted, elapsed, spend, tokens, usd } from '../terminal/amounts.ts'
-import { fitPieces, glyph, glyphPiece, line, paint, piece, symbol, type Look, type Mark, type Piece } from '../terminal/style.ts'
-import { treeRows, type Drawing, type TreeRow } from './rows.ts'
+import {
+  fitPieces,
+  glyph,
+  glyphPiece,
+  line,
+  paint,
+  piece,
+  symbol,
+  type Look,
+  type Mark,
+  type Piece,
+} from '../terminal/style.ts'
+import type { Drawing, TreeRow } from './row-detail.ts'
+import { treeRows } from './rows.ts'
 import type { RunView } from './run-view.ts'
 import { runIsDoomed } from './verdict.ts'
 
@@ -47,9 +59,14 @@ export function renderLive(view: RunView, screen: Screen): string[] {
 
 /** Below 40 columns: `rogue ⠹ ✕1 1h37m`, rewritten. */
 function oneLine(view: RunView, screen: Screen): string {
-  const failed = [...view.root.nodes.values()].reduce((sum, node) => sum + (node.fanout?.failed ?? (isBad(node.mark) ? 1 : 0)), 0)
+  const failed = [...view.root.nodes.values()].reduce(
+    (sum, node) => sum + (node.fanout?.failed ?? (isBad(node.mark) ? 1 : 0)),
+    0,
+  )
   const pieces: Piece[] = [
-    piece(cutMiddle(cleanLine(view.name), 16, screen.ascii), 'bold'), piece(' '), piece(glyph('running', screen, screen.spin), 'live'),
+    piece(cutMiddle(cleanLine(view.name), 16, screen.ascii), 'bold'),
+    piece(' '),
+    piece(glyph('running', screen, screen.spin), 'live'),
   ]
   if (failed > 0) pieces.push(piece(' '), piece(`${glyph('failure', screen)}${failed}`, 'bad'))
   if (view.gates.size > 0) pieces.push(piece(' '), piece(`${glyph('gate', screen)}${view.gates.size}`, 'warn'))
@@ -57,13 +74,19 @@ function oneLine(view: RunView, screen: Screen): string {
   return paint(fitPieces(pieces, screen.columns, screen), screen)
 }
 
-const isBad = (mark: Mark): boolean => mark === 'failure' || mark === 'error' || mark === 'timeout' || mark === 'breaker'
+const isBad = (mark: Mark): boolean =>
+  mark === 'failure' || mark === 'error' || mark === 'timeout' || mark === 'breaker'
 
 function header(view: RunView, screen: Screen): string[] {
   const wide = screen.columns >= WIDE_COLUMNS
   const left: Piece[] = [
-    piece(' '), piece(cleanLine(view.name), 'bold'), piece(wide ? '  ' : ' '), piece(screen.shortId, 'dim'), piece('  '),
-    piece(glyph('running', screen, screen.spin), 'live'), piece(view.phase === 'canceling' ? ' canceling' : ' running'),
+    piece(' '),
+    piece(cleanLine(view.name), 'bold'),
+    piece(wide ? '  ' : ' '),
+    piece(screen.shortId, 'dim'),
+    piece('  '),
+    piece(glyph('running', screen, screen.spin), 'live'),
+    piece(view.phase === 'canceling' ? ' canceling' : ' running'),
   ]
   if (view.phase !== 'canceling' && runIsDoomed(view)) left.push(piece(', '), piece('will fail', 'bad'))
   const time = [piece(elapsed(screen.now - view.startedAt, !wide))]
@@ -78,11 +101,17 @@ function fitRows(rows: readonly TreeRow[], room: number, screen: Screen): TreeRo
     kept = kept.filter((row) => row.weight !== weight)
   }
   if (kept.length <= room) return kept
-  const at = Math.max(0, kept.findIndex((row) => row.path !== undefined && row.path === screen.focus))
+  const at = Math.max(
+    0,
+    kept.findIndex((row) => row.path !== undefined && row.path === screen.focus),
+  )
   const from = Math.min(Math.max(0, at - room + 2), kept.length - room + 1)
   const shown = kept.slice(from, from + Math.max(0, room - 1))
   const left = kept.length - shown.length
-  return [...shown, { depth: 0, detail: [piece(`${symbol('…', '~', screen)} ${counted(left, 'more row')}`, 'dim')], weight: 'open' }]
+  return [
+    ...shown,
+    { depth: 0, detail: [piece(`${symbol('…', '~', screen)} ${counted(left, 'more row')}`, 'dim')], weight: 'open' },
+  ]
 }
 
 function treeLine(row: TreeRow, screen: Screen, priced: boolean): string {
@@ -92,10 +121,16 @@ function treeLine(row: TreeRow, screen: Screen, priced: boolean): string {
   const indent = '  '.repeat(row.depth)
   const time = row.timeMs === undefined ? '' : elapsed(row.timeMs)
   const right = rightSide(row, { time, cost: wide && priced, columns: row.name === undefined ? 0 : 1 })
-  if (row.bar) return line([...margin, piece(indent), ...barPieces(row.bar, screen, columnsOf(indent))], [...row.detail], screen)
+  if (row.bar)
+    return line([...margin, piece(indent), ...barPieces(row.bar, screen, columnsOf(indent))], [...row.detail], screen)
   if (row.name === undefined) return line([...margin, piece(indent), ...row.detail], right, screen)
   const mark = row.mark ? glyphPiece(row.mark, screen, screen.spin) : piece(' ')
-  const label = row.tag === undefined || row.tag === '' ? row.name : wide ? `${row.name} ${row.tag}` : `${row.name} ${row.tag.split(' ')[0]}`
+  const label =
+    row.tag === undefined || row.tag === ''
+      ? row.name
+      : wide
+        ? `${row.name} ${row.tag}`
+        : `${row.name} ${row.tag.split(' ')[0]}`
   const before = columnsOf(indent) + columnsOf(mark.text) + 1
   const room = wide ? NAME_COLUMNS - before : Math.max(8, Math.floor(screen.columns / 2) - before)
   const name = cutMiddle(label, Math.max(8, room - 1), screen.ascii)
@@ -104,7 +139,10 @@ function treeLine(row: TreeRow, screen: Screen, priced: boolean): string {
   return line([...margin, piece(indent), mark, piece(' '), piece(spaced, ...roles), ...row.detail], right, screen)
 }
 
-function rightSide(row: TreeRow, show: { readonly time: string; readonly cost: boolean; readonly columns: number }): Piece[] {
+function rightSide(
+  row: TreeRow,
+  show: { readonly time: string; readonly cost: boolean; readonly columns: number },
+): Piece[] {
   if (show.columns === 0) return []
   if (!show.cost) return show.time === '' ? [] : [piece(padStart(show.time, TIME_COLUMNS), 'dim')]
   const money = (row.usd ?? 0) > 0 ? usd(row.usd!) : (row.unpriced ?? 0) > 0 ? 'unpriced' : ''
@@ -121,7 +159,9 @@ function barPieces(bar: NonNullable<TreeRow['bar']>, screen: Screen, indent: num
   const running = Math.min(columns - failed - ok, bar.running > 0 ? Math.max(1, share(bar.running)) : 0)
   const cell = (full: string, ascii: string, length: number): string => symbol(full, ascii, screen).repeat(length)
   return [
-    piece(cell('█', '#', failed), 'bad'), piece(cell('█', '#', ok), 'ok'), piece(cell('▒', '+', running), 'live'),
+    piece(cell('█', '#', failed), 'bad'),
+    piece(cell('█', '#', ok), 'ok'),
+    piece(cell('▒', '+', running), 'live'),
     piece(cell('░', '-', columns - failed - ok - running), 'dim'),
   ]
 }
@@ -151,7 +191,10 @@ function wideSums(view: RunView, screen: Screen): Piece[] {
   return pieces
 }
 
-function tokenText(sums: { readonly input: number; readonly cacheRead: number; readonly output: number }, look: Look): string {
+function tokenText(
+  sums: { readonly input: number; readonly cacheRead: number; readonly output: number },
+  look: Look,
+): string {
   const cached = sums.cacheRead > 0 ? `  R${tokens(sums.cacheRead)}` : ''
   return `${symbol('↑', 'in ', look)}${tokens(sums.input)}${cached}  ${symbol('↓', 'out ', look)}${tokens(sums.output)}`
 }
@@ -162,9 +205,15 @@ function narrowSums(view: RunView, screen: Screen): Piece[] {
   if (sums.usd > 0 || sums.unpriced > 0) parts.push(`${usd(sums.usd)}${sums.unpriced > 0 ? `+${sums.unpriced}?` : ''}`)
   const budget = budgetUsed(view)
   if (budget) parts.push(`${Math.round(budget.share * 100)} % of ${budget.limit}`)
-  if (sums.input > 0) parts.push(`${symbol('↑', 'in ', screen)}${tokens(sums.input)} ${symbol('↓', 'out ', screen)}${tokens(sums.output)}`)
+  if (sums.input > 0)
+    parts.push(
+      `${symbol('↑', 'in ', screen)}${tokens(sums.input)} ${symbol('↓', 'out ', screen)}${tokens(sums.output)}`,
+    )
   parts.push(`${view.openAttempts}/${view.maxParallel} slots`, counted(sums.attempts, 'attempt'))
-  return [piece(parts.join('  ')), ...(screen.keys === true ? [piece('  '), piece('?', 'live'), piece(' help', 'dim')] : [])]
+  return [
+    piece(parts.join('  ')),
+    ...(screen.keys === true ? [piece('  '), piece('?', 'live'), piece(' help', 'dim')] : []),
+  ]
 }
 
 /** The budget that is nearest to its limit. */
@@ -173,10 +222,18 @@ export function budgetUsed(view: RunView): { readonly share: number; readonly li
   const { spend: sums } = view.root
   if (!budget) return undefined
   const shares = [
-    budget.usd === undefined ? undefined : { share: sums.usd / budget.usd, limit: usd(budget.usd).replace(/\.00$/, '') },
-    budget.tokens === undefined ? undefined : { share: (sums.input + sums.output) / budget.tokens, limit: `${tokens(budget.tokens)} tokens` },
-    budget.attempts === undefined ? undefined : { share: sums.attempts / budget.attempts, limit: counted(budget.attempts, 'attempt') },
-    budget.time_ms === undefined ? undefined : { share: ((view.finishedAt ?? view.lastAt) - view.startedAt) / budget.time_ms, limit: elapsed(budget.time_ms) },
+    budget.usd === undefined
+      ? undefined
+      : { share: sums.usd / budget.usd, limit: usd(budget.usd).replace(/\.00$/, '') },
+    budget.tokens === undefined
+      ? undefined
+      : { share: (sums.input + sums.output) / budget.tokens, limit: `${tokens(budget.tokens)} tokens` },
+    budget.attempts === undefined
+      ? undefined
+      : { share: sums.attempts / budget.attempts, limit: counted(budget.attempts, 'attempt') },
+    budget.time_ms === undefined
+      ? undefined
+      : { share: ((view.finishedAt ?? view.lastAt) - view.startedAt) / budget.time_ms, limit: elapsed(budget.time_ms) },
   ].filter((share) => share !== undefined)
   return shares.sort((a, b) => b.share - a.share)[0]
 }
@@ -191,10 +248,16 @@ function budgetPieces(view: RunView, screen: Screen): Piece[] {
 }
 
 const HINTS: readonly (readonly [string, string, string])[] = [
-  ['↑↓', 'j k', 'move'], ['e', 'e', 'first error'], ['c', 'c', 'cancel'], ['?', '?', 'help'],
+  ['↑↓', 'j k', 'move'],
+  ['e', 'e', 'first error'],
+  ['c', 'c', 'cancel'],
+  ['?', '?', 'help'],
 ]
 
 function keyHints(screen: Screen): string {
-  const pieces = HINTS.flatMap(([key, ascii, word]) => [piece(symbol(key, ascii, screen), 'live'), piece(` ${word}   `, 'dim')])
+  const pieces = HINTS.flatMap(([key, ascii, word]) => [
+    piece(symbol(key, ascii, screen), 'live'),
+    piece(` ${word}   `, 'dim'),
+  ])
   return line([piece(' '), ...pieces], [], screen).trimEnd()
 }

@@ -61,7 +61,15 @@ export interface NodeView {
   routed: boolean
   retryCount: number
   attempt: AttemptView | undefined
-  retry: { readonly dueAt: number; readonly delayMs: number; readonly next: number; readonly max: number; readonly failure: Failure } | undefined
+  retry:
+    | {
+        readonly dueAt: number
+        readonly delayMs: number
+        readonly next: number
+        readonly max: number
+        readonly failure: Failure
+      }
+    | undefined
   gate: GateView | undefined
   dueAt: number | undefined
   /** Status files that were read in place of an outcome, breaker counts: said beside the name. */
@@ -134,16 +142,39 @@ export const LISTED_LANES = 8
 export const FAILED_LANES = 50
 export const FAILURE_GROUPS = 100
 
-export const newSpend = (): Spend => ({ attempts: 0, retries: 0, input: 0, cacheRead: 0, output: 0, usd: 0, unpriced: 0 })
+export const newSpend = (): Spend => ({
+  attempts: 0,
+  retries: 0,
+  input: 0,
+  cacheRead: 0,
+  output: 0,
+  usd: 0,
+  unpriced: 0,
+})
 
 /** A run of which nothing is known yet but its definition. Nodes of the top level are there from the start, queued. */
 export function newRunView(pipeline: Pipeline | undefined, options: { readonly keepAll?: boolean } = {}): RunView {
   const root = newScopeView({ defs: pipeline?.nodes ?? [], startedAt: 0 })
   for (const def of root.defs) newNodeView(root, def.id)
   return {
-    pipeline, keepAll: options.keepAll ?? false, runId: '', name: pipeline?.name ?? '', traceId: '', phase: 'running',
-    startedAt: 0, lastAt: 0, lastSeq: -1, maxParallel: pipeline?.max_parallel ?? 0, openAttempts: 0, result: undefined,
-    failure: undefined, finishedAt: undefined, warnings: 0, root, gates: new Map(), running: new Map(),
+    pipeline,
+    keepAll: options.keepAll ?? false,
+    runId: '',
+    name: pipeline?.name ?? '',
+    traceId: '',
+    phase: 'running',
+    startedAt: 0,
+    lastAt: 0,
+    lastSeq: -1,
+    maxParallel: pipeline?.max_parallel ?? 0,
+    openAttempts: 0,
+    result: undefined,
+    failure: undefined,
+    finishedAt: undefined,
+    warnings: 0,
+    root,
+    gates: new Map(),
+    running: new Map(),
   }
 }
 
@@ -155,18 +186,46 @@ export function newScopeView(init: {
   readonly index?: number
 }): ScopeView {
   return {
-    owner: init.owner, key: init.key, index: init.index ?? 0, defs: init.defs, nodes: new Map(), startedAt: init.startedAt,
-    finishedAt: undefined, result: undefined, failure: undefined, spend: newSpend(),
+    owner: init.owner,
+    key: init.key,
+    index: init.index ?? 0,
+    defs: init.defs,
+    nodes: new Map(),
+    startedAt: init.startedAt,
+    finishedAt: undefined,
+    result: undefined,
+    failure: undefined,
+    spend: newSpend(),
   }
 }
 
 export function newNodeView(inside: ScopeView, id: string, kind?: string): NodeView {
   const def = inside.defs.find((node) => node.id === id)
   const node: NodeView = {
-    id, path: prefixOf(inside) + id, kind: kind ?? def?.kind ?? 'run', def, inside, mark: 'queued', visit: 0,
-    startedAt: undefined, finishedAt: undefined, result: undefined, failure: undefined, label: undefined, tolerated: false,
-    routed: false, retryCount: 0, attempt: undefined, retry: undefined, gate: undefined, dueAt: undefined, note: undefined,
-    breaker: undefined, fanout: undefined, inner: undefined, spend: newSpend(),
+    id,
+    path: prefixOf(inside) + id,
+    kind: kind ?? def?.kind ?? 'run',
+    def,
+    inside,
+    mark: 'queued',
+    visit: 0,
+    startedAt: undefined,
+    finishedAt: undefined,
+    result: undefined,
+    failure: undefined,
+    label: undefined,
+    tolerated: false,
+    routed: false,
+    retryCount: 0,
+    attempt: undefined,
+    retry: undefined,
+    gate: undefined,
+    dueAt: undefined,
+    note: undefined,
+    breaker: undefined,
+    fanout: undefined,
+    inner: undefined,
+    spend: newSpend(),
   }
   inside.nodes.set(id, node)
   return node
@@ -219,7 +278,15 @@ export function laneOf(node: NodeView, branch: { readonly key: string; readonly 
 
 export function fanoutOf(node: NodeView): FanoutView {
   node.fanout ??= {
-    total: undefined, started: 0, ok: 0, failed: 0, canceled: 0, skipped: 0, waiting: 0, retried: 0, lanes: new Map(),
+    total: undefined,
+    started: 0,
+    ok: 0,
+    failed: 0,
+    canceled: 0,
+    skipped: 0,
+    waiting: 0,
+    retried: 0,
+    lanes: new Map(),
     groups: new Map(),
   }
   return node.fanout

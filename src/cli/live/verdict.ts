@@ -6,7 +6,8 @@ const BAD = new Set(['failure', 'error', 'timeout'])
 
 /** Whether the node will end (or has ended) in a way that fails its scope. */
 export function isDoomed(node: NodeView): boolean {
-  if (node.result !== undefined) return BAD.has(node.result) && !node.tolerated && !node.routed && node.def?.allow_failure !== true
+  if (node.result !== undefined)
+    return BAD.has(node.result) && !node.tolerated && !node.routed && node.def?.allow_failure !== true
   if (node.def && (node.def.allow_failure || node.def.routes.length > 0)) return false
   if (node.fanout && node.def?.kind === 'fanout') {
     const { join, on_failure: onFailure } = node.def.fanout
@@ -22,7 +23,8 @@ export const runIsDoomed = (view: RunView): boolean => view.result === undefined
 
 /** The node that keeps a queued node from ever starting; undefined when it may still start. */
 export function blockerOf(node: NodeView, seen: Set<string> = new Set()): NodeView | undefined {
-  if (node.startedAt !== undefined || !node.def || node.def.when || node.def.routed || seen.has(node.id)) return undefined
+  if (node.startedAt !== undefined || !node.def || node.def.when || node.def.routed || seen.has(node.id))
+    return undefined
   seen.add(node.id)
   for (const need of node.def.needs) {
     const other = node.inside.nodes.get(need)

@@ -1,8 +1,9 @@
 // Owns: how the terminal writes times, counts, tokens and money. Must not: know where the amounts come from.
 
-/** `0.4s`, `7.2s`, `52s`, `4m 02s`, `1h 37m 52s`, `2d 03h 10m`; `short` leaves out what is below a minute or hour. */
+/** `12ms`, `0.4s`, `7.2s`, `52s`, `4m 02s`, `1h 37m 52s`, `2d 03h 10m`; `short` leaves out what is below a minute or hour. */
 export function elapsed(ms: number, short = false): string {
-  const tenths = Math.max(0, Math.floor(ms / 100))
+  if (ms < 100) return `${Math.max(0, Math.floor(ms))}ms`
+  const tenths = Math.floor(ms / 100)
   if (tenths < 100) return `${(tenths / 10).toFixed(1)}s`
   const seconds = Math.floor(tenths / 10)
   const two = (value: number): string => String(value).padStart(2, '0')
@@ -32,7 +33,8 @@ export function timeOfDay(epochMs: number): string {
 export const count = (value: number): string => String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',')
 
 /** `1 retry`, `2 retries`. */
-export const counted = (value: number, one: string, many = `${one}s`): string => `${count(value)} ${value === 1 ? one : many}`
+export const counted = (value: number, one: string, many = `${one}s`): string =>
+  `${count(value)} ${value === 1 ? one : many}`
 
 /** `214k`, `9.84M`. */
 export function tokens(value: number): string {

@@ -32,12 +32,19 @@ export function table(columns: readonly Column[], rows: readonly Row[], look: Lo
       const cell = row[index] ?? { text: '' }
       const text = cut(cell.text, widths[index]!, look.ascii)
       const last = index === columns.length - 1
-      const padded = column.align === 'right' ? padStart(text, widths[index]!) : last ? text : padEnd(text, widths[index]!)
+      const padded =
+        column.align === 'right' ? padStart(text, widths[index]!) : last ? text : padEnd(text, widths[index]!)
       pieces.push({ text: padded, roles: cell.roles ?? roles }, { text: last ? '' : GAP })
     }
     return paint(fitPieces(pieces, look.columns, look), look).trimEnd()
   }
-  return [draw(columns.map(({ title }) => ({ text: title })), ['dim']), ...cells.map((row) => draw(row, []))]
+  return [
+    draw(
+      columns.map(({ title }) => ({ text: title })),
+      ['dim'],
+    ),
+    ...cells.map((row) => draw(row, [])),
+  ]
 }
 
 function shrink(columns: readonly Column[], widths: number[], look: Look): void {

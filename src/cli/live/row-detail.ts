@@ -1,0 +1,151 @@
+// Owns: what stands beside the name of a node: what it does, how long it still waits, why it failed. And what a row of
+// the tree is. Pure.
+import { count, counted, countdown, elapsed, timeOfDay } from '../terminal/amounts.ts'
+import { glyph, piece, roleOf, type Look, type Mark, type Piece } from '../terminal/style.ts'
+import { cleanLine } from '../terminal/text.ts'
+import { shortMessage } from '../cause.ts'
+import { LISTED_LANES, type FanoutView, type NodeView } from './run-view.ts'
+import { blockerOf } from './verdict.ts'
+
+/** One line of the tree. `name`d rows are nodes and branches; the others explain the row above. */
+export interface TreeRow {
+  readonly depth: number
+  readonly mark?: Mark
+  readonly name?: string
+  /** `@1.2  2/3`: which attempt. */
+  readonly tag?: string
+  readonly detail: readonly Piece[]
+  readonly timeMs?: number | undefined
+  readonly usd?: number
+  readonly unpriced?: number
+  /** Rows that can have the focus. */
+  readonly path?: string
+  /** Given up first when the terminal is small: `output` lines, then what has `ended`, then what is `queued`. */
+  readonly weight: 'output' | 'ended' | 'queued' | 'open'
+  /** A bar of so many ended (ok, failed), running and all branches. */
+  readonly bar?: { readonly ok: number; readonly failed: number; readonly running: number; readonly total: number }
+}
+
+export interface Drawing {
+  readonly look: Look
+  readonly now: number
+  /** Turns the spinner (epoch ms); without it the spinner stands. */
+  readonly spin?: number | undefined
+}
+
+const OPEN: readonly Mark[] = ['running', 'retrying', 'waiting', 'gate']
+export const isOpen = (mark: Mark): boolean => OPEN.includes(mark)
+export const BAD: readonly Mark[] = ['failure', 'error', 'timeout', 'breaker']
+
+/** Letter that answers a choice: its first one that is not taken. */
+export function choiceKeys(choices: readonly string[]): Map<string, string> {
+  const keys = new Map<string, string>()
+  for (const choice of choices) {
+    const letter = [...choice.toLowerCase()].find((char) => /[a-z0-9]/.test(char) && char !== 'n' && !keys.has(char))
+    if (letter !== undefined) keys.set(letter, choice)
+  }
+  return keys
+}
+
+export function gatePieces(node: NodeView): Piece[] {
+  const gate = node.gate!
+  const pieces: Piece[] = [piece(cleanLine(gate.question), 'bold'), piece('  ')]
+  for (const [key, choice] of choiceKeys(gate.choices))
+    pieces.push(piece(' '), piece(`[${key}]`, 'live'), piece(` ${choice} `))
+  return [...pieces, piece(' '), piece('[n]', 'live'), piece(' answer with a comment')]
+}
+
+export function detailOf(node: NodeView, { look, now }: Drawing): Piece[] {
+  const { attempt, retry, gate } = node
+  if (node.mark === 'queued') return queuedDetail(node)
+  if (node.mark === 'skipped')
+    return [
+      piece(
+        node.failure?.code === 'when_false'
+          ? 'not needed: its `when` is false'
+          : cleanLine(node.failure?.message ?? 'skipped'),
+        'dim',
+      ),
+    ]
+  if (retry) {
+    const wait =
+      retry.dueAt > now
+        ? [piece('next attempt '), piece(`in ${countdown(retry.dueAt - now)}`, 'warn')]
+        : [piece('next attempt is due')]
+    return [...wait, piece(` (backoff ${elapsed(retry.delayMs)})`)]
+  }
+  if (gate) {
+    const due =
+      gate.dueAt === undefined
+        ? ''
+        : gate.default === undefined
+          ? `; expires in ${elapsed(gate.dueAt - now, true)}`
+          : `; becomes "${gate.default}" in ${elapsed(gate.dueAt - now, true)}`
+    return [piece(`waits for you${due}`, 'warn')]
+  }
+  if (attempt?.waitingUntil !== undefined) {
+    return [
+      piece(`rate limit; goes on at ${timeOfDay(attempt.waitingUntil)}, `, 'dim'),
+      piece(`in ${countdown(attempt.waitingUntil - now)}`, 'bold'),
+    ]
+  }
+  if (node.mark === 'waiting' && node.dueAt !== undefined) {
+    return [piece(`waits until ${timeOfDay(node.dueAt)}, `, 'dim'), piece(`in ${countdown(node.dueAt - now)}`, 'bold')]
+  }
+  if (node.breaker && node.result !== undefined) {
+    return [piece(`${glyph('breaker', look)} breaker open: same failure ${node.breaker.count} times`, 'bad')]
+  }
+  if (node.fanout && node.result === undefined) return fanoutDetail(node, node.fanout, look)
+  if (BAD.includes(node.mark) && node.failure)
+    return [piece(node.failure.code, 'bad'), piece(`: ${shortMessage(node.failure)}`)]
+  return [piece(plainDetail(node), 'dim')]
+}
+
+function plainDetail(node: NodeView): string {
+  const parts: string[] = []
+  if (node.visit > 1) parts.push(`${node.visit} visits`)
+  if (node.result !== undefined && node.retryCount > 0) parts.push(counted(node.retryCount, 'retry', 'retries'))
+  if (node.label !== undefined && node.note === undefined) parts.push(node.label)
+  if (node.attempt?.turn !== undefined) parts.push(`turn ${node.attempt.turn}`)
+  if (node.note !== undefined) parts.push(node.note)
+  if (node.fanout) parts.push(counted(node.fanout.total ?? 0, 'branch', 'branches'))
+  return cleanLine(parts.join('; '))
+}
+
+function queuedDetail(node: NodeView): Piece[] {
+  const blocker = blockerOf(node)
+  if (!blocker) return []
+  const why =
+    blocker.fanout?.total !== undefined && blocker.result === undefined
+      ? `: ${blocker.id} needs all ${count(blocker.fanout.total)} branches`
+      : `: ${blocker.id} failed`
+  return [piece(`will be skipped${node.def?.needs.includes(blocker.id) === true ? why : ''}`, 'dim')]
+}
+
+function fanoutDetail(node: NodeView, fanout: FanoutView, look: Look): Piece[] {
+  const def = node.def?.kind === 'fanout' ? node.def.fanout : undefined
+  const join = def === undefined ? '' : `, join ${joinText(def.join)}`
+  const bound = def?.max_parallel === undefined ? '' : `, ${def.max_parallel} at once`
+  const text =
+    fanout.total === undefined
+      ? 'branches are being listed'
+      : `${counted(fanout.total, 'branch', 'branches')}${join}${bound}`
+  if (isWide(fanout)) return [piece(text)]
+  const parts: [Mark, number][] = [
+    ['success', fanout.ok],
+    ['failure', fanout.failed],
+    ['waiting', fanout.waiting],
+  ]
+  const counts = parts.filter(([, value]) => value > 0)
+  return [
+    piece(text),
+    ...counts.flatMap(([mark, value]) => [piece('   '), piece(`${glyph(mark, look)} ${value}`, roleOf(mark))]),
+  ]
+}
+
+function joinText(join: { readonly kind: string; readonly count?: number; readonly share?: number }): string {
+  if (join.kind === 'at_least') return `at least ${join.count}`
+  return join.kind === 'quorum' ? `quorum ${join.share}` : join.kind
+}
+
+export const isWide = (fanout: FanoutView): boolean => (fanout.total ?? fanout.started) > LISTED_LANES
