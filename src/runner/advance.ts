@@ -24,24 +24,36 @@ export interface Step {
   readonly now: () => number
 }
 
-/** Tells the run something and lets it decide all that follows. A refusal changed and recorded nothing. */
-export function advance(step: Step, told: Told): readonly Entry[] | Refusal {
-  const entries: Entry[] = []
-  const refusal = decideOne(step, told, entries)
+/**
+ * Tells the run something and lets it decide all that follows, as of one moment. A refusal changed and recorded nothing.
+ */
+export function advance({ state, log, now }: Step, told: Told): readonly Entry[] | Refusal {
+  const turn: Turn = { state, log, now: now(), entries: [], at: '', atMs: 0 }
+  const refusal = decideOne(turn, told)
   if (refusal) return refusal
-  while (hasWork(step.state)) {
-    if (entries.length > LIMITS.cascade) throw new Error(`one input led to more than ${LIMITS.cascade} entries`)
-    decideOne(step, { type: 'proceed' }, entries)
+  while (hasWork(state)) {
+    if (turn.entries.length > LIMITS.cascade) throw new Error(`one input led to more than ${LIMITS.cascade} entries`)
+    decideOne(turn, { type: 'proceed' })
   }
-  return entries
+  return turn.entries
 }
 
-function decideOne(step: Step, told: Told, entries: Entry[]): Refusal | undefined {
+interface Turn {
+  readonly state: RunState
+  readonly log: EntryLog
+  readonly now: number
+  readonly entries: Entry[]
+  /** Time of the last entry, as text and as epoch ms: most entries of a turn share it. */
+  at: string
+  atMs: number
+}
+
+function decideOne(turn: Turn, told: Told): Refusal | undefined {
   try {
-    return record(step, told, entries)
+    return record(turn, told)
   } catch (error) {
     if (!(error instanceof EntryTooLarge)) throw error
-    return record(step, insteadOf(told, error.message), entries)
+    return record(turn, insteadOf(told, error.message))
   }
 }
 
@@ -49,13 +61,17 @@ function decideOne(step: Step, told: Told, entries: Entry[]): Refusal | undefine
  * The state folds what was decided, the journal keeps it masked: a secret that a person gave (a param) is usable as long
  * as this process lives, and never written. Outcomes were masked before they came here.
  */
-function record({ state, log, now }: Step, told: Told, entries: Entry[]): Refusal | undefined {
-  const at = now()
-  const events = decide(state, { ...told, now: at } as Input)
+function record(turn: Turn, told: Told): Refusal | undefined {
+  const { state, log, now, entries } = turn
+  const events = decide(state, { ...told, now } as Input)
   if (isRefusal(events)) return events
-  const recorded = log.append(events, at)
+  const recorded = log.append(events, now)
   for (const [index, entry] of recorded.entries()) {
-    evolve(state, events[index]!, fromTimestamp(entry.at))
+    if (entry.at !== turn.at) {
+      turn.at = entry.at
+      turn.atMs = fromTimestamp(entry.at)
+    }
+    evolve(state, events[index]!, turn.atMs)
     entries.push(entry)
   }
   return undefined

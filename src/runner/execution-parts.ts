@@ -37,7 +37,7 @@ export function executionParts(ports: RunnerPorts, prepared: Prepared): Executio
     log: ports.interpose?.(log) ?? log,
     close: () => {
       writer.close()
-      void diagnostics.close()
+      return diagnostics.close()
     },
     writeFinal: (final) => ports.store.writeFinal(runId, final),
     effects: createEffects({

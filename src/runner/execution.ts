@@ -30,8 +30,8 @@ export interface TelemetryPort {
 export interface ExecutionParts {
   readonly state: RunState
   readonly log: RunLog
-  /** Closes the journal. */
-  readonly close: () => void
+  /** Closes the journal and the diagnostics. */
+  readonly close: () => Promise<void>
   readonly writeFinal: (final: Final) => void
   readonly effects: Effects
   readonly clock: Clock
@@ -74,7 +74,10 @@ export async function beginExecution(parts: ExecutionParts, first: Told): Promis
     },
   })
   const refusal = await host.send(first)
-  if (refusal) return refusal
+  if (refusal) {
+    host.abandon()
+    return refusal
+  }
   const { place } = parts
   const control = place && serveControl(place.directory, (request) => host.send(request))
   place?.lease.keep(() => host.fail(new SpanwrightError('run.locked', 'the lease of the run was taken by another process; this one has stopped')))
@@ -92,7 +95,7 @@ async function settle(parts: ExecutionParts, host: LocalHost, control: ControlSe
     await host.ended
   } catch (cause) {
     control?.close(ENDED)
-    attempt(parts, () => parts.close())
+    await parts.close()
     // Not dismissed: the sentinel finds the run without lease and without end when this process goes.
     attempt(parts, () => place?.lease.release())
     throw new SpanwrightError('internal', `run ${state.runId} could not be ended: ${String(cause)}; \`spanwright recover\` does it`, { cause })
@@ -100,12 +103,12 @@ async function settle(parts: ExecutionParts, host: LocalHost, control: ControlSe
   control?.close(ENDED)
   const final = finalOf(state)
   const error = host.failed() as SpanwrightError | undefined
-  attempt(parts, () => parts.close())
   if (error?.code !== 'run.locked') {
     attempt(parts, () => parts.writeFinal(final))
     attempt(parts, () => place?.lease.release())
   }
   place?.sentinel?.dismiss()
+  await parts.close()
   return error ? { final, error } : { final }
 }
 

@@ -36,6 +36,8 @@ export interface LocalHost {
   send(told: Told): Promise<Refusal | undefined>
   /** The journal or the lease is lost: nothing is recorded any more, everything ends. */
   fail(error: unknown): void
+  /** For a run that refused to begin: nothing was started. */
+  abandon(): void
   /** The run is ended. Rejects only if it could not even be ended in memory. */
   readonly ended: Promise<void>
   /** What went wrong with the journal; from then on nothing is on record. */
@@ -52,6 +54,7 @@ export function createLocalHost(options: LocalHostOptions): LocalHost {
   return {
     send: (told) => host.send(told),
     fail: (error) => host.fail(error),
+    abandon: () => host.abandon(),
     ended: host.ended.promise,
     failed: () => host.failure,
   }
@@ -69,6 +72,8 @@ class Host {
   #over = false
   #lastSeq = 0
   #aborting = false
+  /** A run that only waits (for a person, for its sentinel's pipe) has nothing else that keeps the process alive. */
+  readonly #keepAlive = setInterval(() => {}, 2 ** 30)
 
   constructor(options: LocalHostOptions) {
     this.#options = options
@@ -163,8 +168,13 @@ class Host {
     for (const id of takeDirty(this.#options.state)) this.#live.match(id, commands.get(id))
   }
 
+  abandon(): void {
+    this.#end()
+  }
+
   #end(): void {
     this.#over = true
+    clearInterval(this.#keepAlive)
     this.#live.stopAll()
     for (const { reply } of this.#queue) reply?.({ refused: 'conflict', message: 'the run has ended' })
     this.#queue = []
@@ -173,6 +183,7 @@ class Host {
 
   #giveUp(error: unknown): void {
     this.#over = true
+    clearInterval(this.#keepAlive)
     this.#live.stopAll()
     for (const { reply } of this.#queue) reply?.({ refused: 'conflict', message: 'the run ended with an internal error' })
     this.ended.reject(error instanceof Error ? error : new Error(String(error)))

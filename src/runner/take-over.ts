@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { SpanwrightError } from '../core/error.ts'
 import type { Entry } from '../core/events.ts'
 import type { Expressions } from '../core/expressions.ts'
+import type { Failure } from '../core/failure.ts'
 import { isRefusal } from '../core/inputs.ts'
 import type { RunState } from '../core/state.ts'
 import { endedObservation, endOrphans } from '../effects/processes.ts'
@@ -144,14 +145,9 @@ function noteGroup(groups: Map<string, number>, { event }: Entry): void {
 /** The journal cannot be gone on with: what could be read is summed up, and nothing is written into it. */
 function endDamaged({ store, runId }: TakeOverOptions, state: RunState | undefined, error: unknown): Final {
   if (!(error instanceof SpanwrightError) || error.code !== 'journal.corrupt' || !state) throw error
-  const final: Final = {
-    ...finalOf(state),
-    result: 'error',
-    failure: {
-      code: 'journal_corrupt', class: 'internal', message: error.message, source: 'journal', signature: 'journal_corrupt',
-    },
-    resumable: false,
-  }
+  const { message } = error
+  const failure: Failure = { code: 'journal_corrupt', class: 'internal', message, source: 'journal', signature: 'journal_corrupt' }
+  const final = finalOf(state, { result: 'error', failure })
   store.writeFinal(runId, final)
   return final
 }
