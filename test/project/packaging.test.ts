@@ -65,17 +65,9 @@ test('a typed program can import the library', () => {
     'console.log(known)',
   ]
   writeFileSync(path.join(home, 'src/program.ts'), `${program.join('\n')}\n`)
-  const options = [
-    '--noEmit',
-    '--strict',
-    '--module',
-    'nodenext',
-    '--target',
-    'es2024',
-    '--types',
-    '',
-    'src/program.ts',
-  ]
+  // As in any TypeScript project for Node, the types of Node are there.
+  const types = ['--types', 'node', '--typeRoots', path.join(PROJECT_ROOT, 'node_modules/@types')]
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', ...types, 'src/program.ts']
   const tsc = path.join(PROJECT_ROOT, 'node_modules/typescript/bin/tsc')
   expect(inHome(process.execPath, [tsc, ...options])).toEqual({ exitCode: 0, stdout: '', stderr: '' })
   expect(inHome(process.execPath, ['src/program.ts'])).toMatchObject({ exitCode: 0, stdout: 'success\n' })
