@@ -63,7 +63,7 @@ function decideOne(turn: Turn, told: Told): Refusal | undefined {
  */
 function record(turn: Turn, told: Told): Refusal | undefined {
   const { state, log, now, entries } = turn
-  const events = decide(state, { ...told, now } as Input)
+  const events = decide(state, { ...told, now })
   if (isRefusal(events)) return events
   const recorded = log.append(events, now)
   for (const [index, entry] of recorded.entries()) {

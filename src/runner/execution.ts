@@ -4,6 +4,7 @@
 import { SpanwrightError } from '../core/error.ts'
 import type { Entry } from '../core/events.ts'
 import type { FailureReport } from '../core/failure.ts'
+import { completeFailure } from '../core/failures.ts'
 import { isRefusal, type Refusal } from '../core/inputs.ts'
 import type { RunState } from '../core/state.ts'
 import type { Effects } from '../effects/context.ts'
@@ -81,7 +82,7 @@ export async function beginExecution(parts: ExecutionParts, first: Told): Promis
   const { place } = parts
   const control = place && serveControl(place.directory, (request) => host.send(request))
   place?.lease.keep(() => host.fail(new SpanwrightError('run.locked', 'the lease of the run was taken by another process; this one has stopped')))
-  const end = settle(parts, host, control).finally(() => telemetry?.finish(TELEMETRY_MS))
+  const end = settle({ parts, host, control, delivered: async () => void (await telemetry?.finish(TELEMETRY_MS)) })
   // Whoever asked for the end hears of a rejection; nobody having asked yet is no crash.
   end.catch(() => {})
   return { runId: parts.state.runId, send: (told) => host.send(told), end }
@@ -89,27 +90,43 @@ export async function beginExecution(parts: ExecutionParts, first: Told): Promis
 
 export const isExecution = (begun: Execution | Refusal): begun is Execution => !isRefusal(begun)
 
-async function settle(parts: ExecutionParts, host: LocalHost, control: ControlServer | undefined): Promise<RunEnd> {
+interface Settling {
+  readonly parts: ExecutionParts
+  readonly host: LocalHost
+  readonly control: ControlServer | undefined
+  readonly delivered: () => Promise<void>
+}
+
+async function settle({ parts, host, control, delivered }: Settling): Promise<RunEnd> {
   const { place, state } = parts
   try {
     await host.ended
   } catch (cause) {
     control?.close(ENDED)
-    await parts.close()
     // Not dismissed: the sentinel finds the run without lease and without end when this process goes.
     attempt(parts, () => place?.lease.release())
+    await Promise.all([parts.close(), delivered()])
     throw new SpanwrightError('internal', `run ${state.runId} could not be ended: ${String(cause)}; \`spanwright recover\` does it`, { cause })
   }
   control?.close(ENDED)
-  const final = finalOf(state)
   const error = host.failed() as SpanwrightError | undefined
+  const final = error ? brokenFinal(state, error) : finalOf(state)
   if (error?.code !== 'run.locked') {
     attempt(parts, () => parts.writeFinal(final))
     attempt(parts, () => place?.lease.release())
   }
   place?.sentinel?.dismiss()
-  await parts.close()
+  await Promise.all([parts.close(), delivered()])
   return error ? { final, error } : { final }
+}
+
+/**
+ * The journal could not be kept up: whatever the run came to in memory, that is its end. What is on record is sound, so
+ * a full disk can be resumed from there; a damaged journal cannot.
+ */
+function brokenFinal(state: RunState, error: unknown): Final {
+  const failure = completeFailure(describe(error))
+  return { ...finalOf(state, { result: 'error', failure }), resumable: failure.code === 'store_unwritable' }
 }
 
 /** The end goes on whatever fails on the way. */

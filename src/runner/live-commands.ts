@@ -28,6 +28,8 @@ export interface LiveCommandsOptions {
 export interface LiveCommands {
   /** Makes the command `id` be carried out as it is pending now; undefined = it is not pending any more. */
   match(id: string, command: Command | undefined): void
+  /** Nothing can be put on record any more, so no step may begin (I1): those that would end with this instead. */
+  startNothing(stop: Stop): void
   /** Nothing may go on: everything is told to end at once, timers and questions are dropped. */
   stopAll(): void
 }
@@ -45,7 +47,9 @@ export function createLiveCommands(options: LiveCommandsOptions): LiveCommands {
     post({ type: 'timer.fired', id })
   })
 
-  const startStep = (command: StepCommand): void => {
+  let refused: Stop | undefined
+  const startStep = (pending: StepCommand): void => {
+    const command = refused ? { ...pending, stop: refused } : pending
     const step = new LiveStep(command, post, () => live.delete(command.id))
     live.set(command.id, { kind: 'step', step })
     step.start(effects)
@@ -83,6 +87,9 @@ export function createLiveCommands(options: LiveCommandsOptions): LiveCommands {
       } else if (present?.kind === 'step') {
         if (command.stop) present.step.stop(command.stop)
       } else startStep(command)
+    },
+    startNothing(stop) {
+      refused = stop
     },
     stopAll() {
       for (const [id, was] of [...live]) drop(id, was)

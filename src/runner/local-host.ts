@@ -89,6 +89,7 @@ class Host {
 
   fail(error: unknown): void {
     if (this.failure !== undefined || this.#over) return
+    const failure = this.#options.describe(error)
     const isBug = !(error instanceof SpanwrightError)
     if (isBug && !this.#aborting) {
       // The journal is sound: the end goes on record. If deciding that fails as well, it happens in memory.
@@ -96,8 +97,9 @@ class Host {
     } else {
       this.failure = error
       this.#log = volatileLog(this.#lastSeq)
+      this.#live.startNothing({ code: failure.code, message: failure.message, now: true })
     }
-    this.#enqueue({ told: { type: 'abort', failure: this.#options.describe(error) } })
+    this.#enqueue({ told: { type: 'abort', failure } })
   }
 
   #enqueue(queued: Queued): void {

@@ -3,7 +3,7 @@
 import { decide } from '../core/decide.ts'
 import { SpanwrightError } from '../core/error.ts'
 import type { InboundContext } from '../core/events.ts'
-import { isRefusal, type Input } from '../core/inputs.ts'
+import { isRefusal } from '../core/inputs.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { RunState } from '../core/state.ts'
 import type { RunIdentity } from '../journal/run-identity.ts'
@@ -101,7 +101,7 @@ async function begin({ state, identity, secrets, held, writer }: GoingOn, ports:
   const runId = identity.run_id
   // Ended without a journal that could say so (the store was full): what was open then is lost.
   if (state.phase === 'running') recordInterrupted({ state, writer })
-  const decided = decide(state, { ...told, now: Date.now() } as Input)
+  const decided = decide(state, { ...told, now: Date.now() })
   if (isRefusal(decided)) {
     const error = refusalError(decided)
     throw error.code === 'run.conflict' ? new SpanwrightError('run.not_resumable', decided.message) : error

@@ -6,7 +6,7 @@ import { ulid } from 'ulid'
 import { decide } from '../core/decide.ts'
 import { SpanwrightError } from '../core/error.ts'
 import type { InboundContext } from '../core/events.ts'
-import { isRefusal, type Input, type Refusal } from '../core/inputs.ts'
+import { isRefusal, type Refusal } from '../core/inputs.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { newRun } from '../core/state.ts'
@@ -92,7 +92,7 @@ async function startNew(runId: string, options: StartOptions, ports: RunnerPorts
   const told = creation(identity, options)
   const state = newRun(pipeline, ports.expressions)
   // A refusal has to come before anything of the run exists; deciding changes nothing.
-  const decided = decide(state, { ...told, now: Date.now() } as Input)
+  const decided = decide(state, { ...told, now: Date.now() })
   if (isRefusal(decided)) throw refusalError(decided)
   const staged = await ports.store.create({ identity, pipeline, mask: secrets.mask, sync: ports.sync })
   let sentinel: Sentinel | undefined

@@ -8,7 +8,8 @@ import type { Entry } from '../core/events.ts'
 import type { Expressions } from '../core/expressions.ts'
 import type { Failure } from '../core/failure.ts'
 import { isRefusal } from '../core/inputs.ts'
-import type { RunState } from '../core/state.ts'
+import { newRun, type RunState } from '../core/state.ts'
+import { fromTimestamp } from '../core/time.ts'
 import { endedObservation, endOrphans } from '../effects/processes.ts'
 import type { Final } from '../journal/final.ts'
 import type { JournalWriter, Store } from '../journal/store.ts'
@@ -92,7 +93,7 @@ async function endInterrupted(options: TakeOverOptions, pid: number | undefined)
     })
   } catch (error) {
     await endOrphans(runId, options.atOnce ? [...groups.values()] : [])
-    return endDamaged(options, state, error)
+    return endDamaged(options, state ?? unreadRun(store, runId), error)
   }
   try {
     // Killed between the directory and the first entry: nothing was started, so there is no run.
@@ -143,11 +144,18 @@ function noteGroup(groups: Map<string, number>, { event }: Entry): void {
 }
 
 /** The journal cannot be gone on with: what could be read is summed up, and nothing is written into it. */
-function endDamaged({ store, runId }: TakeOverOptions, state: RunState | undefined, error: unknown): Final {
-  if (!(error instanceof SpanwrightError) || error.code !== 'journal.corrupt' || !state) throw error
+function endDamaged({ store, runId }: TakeOverOptions, state: RunState, error: unknown): Final {
+  if (!(error instanceof SpanwrightError) || error.code !== 'journal.corrupt') throw error
   const { message } = error
   const failure: Failure = { code: 'journal_corrupt', class: 'internal', message, source: 'journal', signature: 'journal_corrupt' }
   const final = finalOf(state, { result: 'error', failure })
   store.writeFinal(runId, final)
   return final
+}
+
+/** What is known of a run of which no entry can be read. */
+function unreadRun(store: Store, runId: string): RunState {
+  const { trace_id, created } = store.readIdentity(runId)
+  const startedAt = fromTimestamp(created)
+  return Object.assign(newRun(store.readPipeline(runId), EVALUATES_NOTHING), { runId, traceId: trace_id, startedAt, lastAt: startedAt })
 }

@@ -57,18 +57,6 @@ export function runnerContract(name: string, newRunner: () => RunnerUnderTest): 
       expect(journalProblems(started.entries())).toEqual([])
     })
 
-    it('I1: an effect starts after its start is on record', async () => {
-      let started: ContractRun | undefined
-      const seen: boolean[] = []
-      const step = call('a', async (ctx) => {
-        await until(() => started)
-        seen.push(started!.entries().some(({ event }) => event.type === 'attempt.started' && event.attempt_id === ctx.attempt.id))
-      })
-      started = (await begin(define([step]))).started
-      await started.end
-      expect(seen).toEqual([true])
-    })
-
     it('retries with a delay, tells the next attempt, and counts', async () => {
       const contexts: (string | undefined)[] = []
       const flaky = call('flaky', {

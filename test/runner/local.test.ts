@@ -69,6 +69,19 @@ describe('the local runner', () => {
     expect(JSON.parse(line!)).toMatchObject({ msg: 'working', step: 1, trace_id: store.readIdentity(runId).trace_id, span_id: attempt!.span_id })
   })
 
+  it.each([['memory', memory], ['disk', onDisk]])('I1: a step begins after its start is on record (%s)', async (_, newStore) => {
+    const store = newStore()
+    const seen: unknown[] = []
+    const step = (id: string) =>
+      call(id, (ctx) => {
+        const last = eventsOf(store, store.list()[0]!, 'attempt.started').at(-1)
+        seen.push([ctx.attempt.id, last?.attempt_id])
+      })
+    const { end } = await start(define([step('a'), step('b')]), store)
+    await end
+    expect(seen).toEqual([['a@1.1', 'a@1.1'], ['b@1.1', 'b@1.1']])
+  })
+
   it('records nothing of an attempt after its end', async () => {
     const store = memory()
     let late: (() => void) | undefined

@@ -113,7 +113,7 @@ describe('a run in another process', () => {
     await running.ended
     const resumes = Array.from({ length: 3 }, () => startProcess({ store: store.directory, cwd: root, pipeline: 'asking', resume: runId }))
     await until(() => eventsOf(store, runId, 'run.resumed').length === 1)
-    await until(async () => (await Promise.all(resumes.map(({ ended }) => Promise.race([ended, undefined])))).filter(Boolean).length === 2)
+    await until(() => resumes.filter(({ child }) => child.exitCode !== null).length === 2)
     await answerGate(runId, { node: 'ship', choice: 'approve', by: user }, ports)
     const ends = await Promise.all(resumes.map(({ ended }) => ended))
     expect(ends.map(({ result }) => result ?? 'refused').sort()).toEqual(['refused', 'refused', 'success'])
