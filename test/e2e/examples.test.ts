@@ -39,7 +39,10 @@ describe('the quickstart', () => {
     expect(final).toMatchObject({ result: 'success', hook_failures: [], resumable: false })
     expect(final.totals).toMatchObject({ retries: 1, branches: 3, attempts: 7 })
     expect(final.nodes.find((node) => node.path === 'flaky')).toMatchObject({ result: 'success', attempts: 2 })
-    expect(final.nodes.find((node) => node.path === 'greet')).toMatchObject({ result: 'success', children: { total: 3, failed: 0 } })
+    expect(final.nodes.find((node) => node.path === 'greet')).toMatchObject({
+      result: 'success',
+      children: { total: 3, failed: 0 },
+    })
   })
 
   test('leaves the flaky attempt and the failed check to be seen', async () => {
