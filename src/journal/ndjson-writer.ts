@@ -75,7 +75,7 @@ export function createJournal(runId: string, path: string, options: NdjsonWriter
 
 /** The journal of an interrupted or ended run, to go on with. See Store.open. */
 export function openJournal(runId: string, path: string, options: NdjsonWriterOptions): NdjsonWriter {
-  const { seq, at, recovered } = repair(path)
+  const { seq, at, recovered } = repair(path, options.sync ?? 'always')
   try {
     const file = new JournalFile(path, { sync: options.sync ?? 'always', checkIntervalMs: options.checkIntervalMs })
     return new NdjsonWriter(runId, file, { buffer: new EntryBuffer(options.mask, seq, at), recovered })
@@ -91,7 +91,7 @@ interface LastEntry {
 }
 
 /** Cuts a torn tail off and says where the journal ends. */
-function repair(path: string): LastEntry {
+function repair(path: string, sync: SyncMode): LastEntry {
   let fd: number
   try {
     fd = openSync(path, 'r+')
@@ -108,7 +108,7 @@ function repair(path: string): LastEntry {
     if (lastLine) decoder.decode(Buffer.from(lastLine).toString('utf8'))
     if (reason === undefined) return decoder
     ftruncateSync(fd, end)
-    fdatasyncSync(fd)
+    if (sync === 'always') fdatasyncSync(fd)
     return { seq: decoder.seq, at: decoder.at, recovered: { bytes: size - end, reason } }
   } catch (error) {
     if (error instanceof SpanwrightError) throw error
