@@ -4,19 +4,12 @@ import type { AskGate, Command, Stop } from '../core/commands.ts'
 import type { EventOf } from '../core/events.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Effects, Report, Running, StepCommand } from '../effects/context.ts'
-import { hasProc } from '../effects/proc.ts'
 import type { Told } from './advance.ts'
 import { createTimers } from './timers.ts'
 import type { Clock } from './clock.ts'
 
 /** Asks a person at a terminal; undefined = nobody answered (the gate goes on waiting for `gate answer`). */
 export type AskPerson = (gate: AskGate, signal: AbortSignal) => Promise<Told | undefined>
-
-/**
- * The first progress of an attempt (its pid) waits this long, so that short steps cost no entry for it. Without /proc
- * recovery needs the pid, and it goes on record at once.
- */
-const FIRST_PROGRESS_MS = hasProc ? 250 : 0
 
 export interface LiveCommandsOptions {
   readonly effects: Effects
@@ -153,8 +146,7 @@ class LiveStep {
   #progressed(event: EventOf<'attempt.progressed'>): void {
     this.#progress = { ...this.#progress, ...event }
     if (this.#progressTimer) return
-    const since = performance.now() - this.#progressedAt
-    const wait = since === Infinity ? FIRST_PROGRESS_MS : Math.max(0, LIMITS.progressIntervalMs - since)
+    const wait = Math.max(0, this.#progressedAt + LIMITS.progressIntervalMs - performance.now())
     this.#progressTimer = setTimeout(() => {
       this.#progressTimer = undefined
       this.#progressedAt = performance.now()

@@ -6,6 +6,7 @@ import type { InboundContext } from '../core/events.ts'
 import { isRefusal } from '../core/inputs.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { RunState } from '../core/state.ts'
+import { endedObservation, endOrphans } from '../effects/processes.ts'
 import type { RunIdentity } from '../journal/run-identity.ts'
 import type { JournalWriter } from '../journal/store.ts'
 import type { Told } from './advance.ts'
@@ -99,8 +100,10 @@ interface GoingOn {
 
 async function begin({ state, identity, secrets, held, writer }: GoingOn, ports: RunnerPorts, told: Told): Promise<StartedRun> {
   const runId = identity.run_id
-  // Ended without a journal that could say so (the store was full): what was open then is lost.
-  if (state.phase === 'running') recordInterrupted({ state, writer })
+  // Ended without a journal that could say so (the store was full), or died a moment ago: what was open is lost.
+  if (state.phase === 'running') {
+    recordInterrupted({ state, writer, ended: endedObservation(await endOrphans(runId), 'left behind by a run whose process is gone') })
+  }
   const decided = decide(state, { ...told, now: Date.now() })
   if (isRefusal(decided)) {
     const error = refusalError(decided)

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { fromTimestamp } from '../../src/core/time.ts'
 import type { Final } from '../../src/journal/final.ts'
 import type { Store } from '../../src/journal/store.ts'
-import { call, fanout, run } from '../../src/pipeline/builder.ts'
+import { call, fanout, gate, run } from '../../src/pipeline/builder.ts'
 import { resumeRun, retryRun } from '../../src/runner/resume.ts'
 import type { StartedRun } from '../../src/runner/start.ts'
 import { childEnvironment } from '../support/cli.ts'
@@ -96,6 +96,33 @@ describe('the local runner', () => {
     const entries = entriesOf(store, runId)
     const finished = entries.findIndex(({ event }) => event.type === 'attempt.finished' && event.attempt_id === 'a@1.1')
     expect(entries.slice(finished).some(({ event }) => 'attempt_id' in event && event.attempt_id === 'a@1.1' && event.type !== 'attempt.finished')).toBe(false)
+  })
+
+  it('puts the process of a step that lasts on record, once, and of a short one only at its end', async () => {
+    const store = memory()
+    const { runId, end } = await start(define([run('short', { run: 'true' }), run('long', { run: 'sleep 1.2' })]), store)
+    await end
+    const progressed = eventsOf(store, runId, 'attempt.progressed')
+    expect(progressed).toMatchObject([{ attempt_id: 'long@1.1', process: { pid: expect.any(Number) } }])
+  })
+
+  it('asks a person at the terminal, and stops asking when somebody else answered', async () => {
+    const store = memory()
+    const gates = define([gate('a', { question: 'A?', choices: ['yes', 'no'] }), gate('b', { question: 'B?', choices: ['yes', 'no'], timeout: '50ms', default: 'no' })])
+    const asked: string[] = []
+    let stopped = false
+    const { runId, end } = await start(gates, store, {
+      askPerson: async ({ node, question, choices }, signal) => {
+        asked.push(`${question} ${choices.join('|')}`)
+        if (node === 'a') return { type: 'gate.answer', node, choice: 'yes', by: { kind: 'user', terminal: 'here' } }
+        signal.addEventListener('abort', () => { stopped = true })
+        return await new Promise<undefined>(() => {})
+      },
+    })
+    await end
+    expect(asked).toEqual(['A? yes|no', 'B? yes|no'])
+    expect(stopped).toBe(true)
+    expect(eventsOf(store, runId, 'gate.answered').map(({ choice, by }) => [choice, by.kind])).toEqual([['yes', 'user'], ['no', 'default']])
   })
 
   it('groups what one turn decides: the outcome of one step and the start of the next are one commit', async () => {
