@@ -117,7 +117,7 @@ describe('a torn tail', () => {
 })
 
 test('a follower of a journal whose last group was taken back and written again gets nothing twice', async () => {
-  const { runId, path, bytes, groupAt } = await written()
+  const { runId, path, groupAt } = await written()
   const stop = new AbortController()
   const seen: number[] = []
   let step = 0
@@ -126,8 +126,10 @@ test('a follower of a journal whose last group was taken back and written again 
     if (++step === 1) {
       truncateSync(path, groupAt)
       // Long enough for a look at the shorter file.
-      setTimeout(() => appendFileSync(path, bytes.subarray(groupAt)), 250)
-      setTimeout(() => appendFileSync(path, encodeEntry(7, '2026-11-21T10:00:01.000000Z', warning('7'))), 300)
+      const again = [4, 5, 6, 7].map((seq) =>
+        encodeEntry(seq, '2026-11-21T10:00:01.000000Z', warning(`again ${'x'.repeat(seq * 20)}`)),
+      )
+      setTimeout(() => appendFileSync(path, again.join('')), 250)
     }
     if (seen.at(-1) === 7) stop.abort()
   }
