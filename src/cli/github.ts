@@ -11,7 +11,7 @@ import { clean, cleanLine } from './terminal/text.ts'
 
 const ANNOUNCED_NODES = 10
 
-/** Annotations go to stdout, where the runner reads workflow commands. */
+/** Annotations go to stderr like all diagnostics: the runner reads workflow commands from both streams. */
 export function reportToGithub(run: Closing, pipeline: Pipeline, output: Output): void {
   const file = process.env['GITHUB_STEP_SUMMARY']
   if (file) {

@@ -32,7 +32,7 @@ export function programHelp(): string[] {
     'usage: spanwright COMMAND [options]',
     ...groups,
     '',
-    'Everywhere: --help, --verbose (adds the stack to errors). `spanwright COMMAND --help` says more; --version prints the version.',
+    'Everywhere: --help, --verbose (says more about errors). `spanwright COMMAND --help` says more; --version prints the version.',
     'Exit codes: 0 success, 1 failure, 2 usage, 3 not found, 4 conflict, 5 error, 124 timeout, 129 130 143 canceled.',
   ]
 }
@@ -48,7 +48,7 @@ export function commandHelp(command: CommandSpec): string[] {
           `${about}${choices ? `: ${choices.join(', ')}` : ''}${repeat === true ? ' (repeatable)' : ''}`,
         ] as const,
     ),
-    ['--verbose', 'add the stack to errors'] as const,
+    ['--verbose', 'say more about errors'] as const,
   ]
   const width = Math.max(...rows.map(([name]) => name.length)) + 2
   return [

@@ -23,8 +23,12 @@ export async function runProgram(words: readonly string[]): Promise<number> {
 
 async function dispatch(words: readonly string[], output: Output): Promise<number> {
   const [first] = words
-  if (first === undefined || first === '--help' || first === '-h' || first === 'help')
-    return await help(words.slice(1), output)
+  if (first === undefined) {
+    const { programHelp } = await import('./help.ts')
+    output.say(...programHelp())
+    return 2
+  }
+  if (first === '--help' || first === '-h' || first === 'help') return await help(words.slice(1), output)
   if (first === '--complete') return await (await import('./complete-words.ts')).complete(words.slice(1), output)
   if (first === '--version' || first === '-V') {
     const { packageVersion } = await import('./version.ts')

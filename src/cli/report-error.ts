@@ -8,7 +8,10 @@ import { cleanLine } from './terminal/text.ts'
 /** Says the error on stderr. Returns the exit code. */
 export async function reportError(error: unknown, output: Output): Promise<number> {
   if (error instanceof SpanwrightError) {
-    output.say(errorLine(error.message, output), ...error.details.map((detail) => `  ${cleanLine(detail)}`))
+    output.say(
+      errorLine(error.message, output),
+      ...error.details.filter((detail) => !error.message.includes(detail)).map((detail) => `  ${cleanLine(detail)}`),
+    )
     if (output.verbose) output.say(stackOf(error))
     return error.exitCode
   }

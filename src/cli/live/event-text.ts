@@ -33,6 +33,7 @@ const untold = (mark: Mark, where: string, what: string): EventText => ({ mark, 
 export function failureText(failure: Failure | undefined): string {
   if (!failure) return ''
   const cause = originalCause(failure)
+  if (failure.code === 'canceled') return failure.message
   const own = `${failure.code}: ${shortMessage(failure)}`
   return cause === failure || failure.message.includes(cause.message)
     ? own
