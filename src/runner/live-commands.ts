@@ -98,9 +98,9 @@ class LiveStep {
   readonly #ended: () => void
   #running: Running | undefined
   #over = false
-  #progress: EventOf<'attempt.progressed'> | undefined
-  #progressTimer: NodeJS.Timeout | undefined
-  #progressedAt = -Infinity
+  #news: News = {}
+  #newsTimer: NodeJS.Timeout | undefined
+  #toldAt = -Infinity
 
   constructor(command: StepCommand, post: (told: Told) => void, ended: () => void) {
     this.#command = command
@@ -113,12 +113,12 @@ class LiveStep {
       outcome: (outcome) => this.#end(outcome),
       observed: (event) => {
         if (this.#over) return
-        if (event.type === 'attempt.progressed') this.#progressed(event)
+        if (event.type === 'attempt.progressed') this.#soon({ progress: event })
         else if (this.#command.kind === 'attempt') this.#post({ type: 'attempt.observed', attempt_id: this.#command.id, event })
         else this.#post({ type: 'observed', event })
       },
       usage: (usage, cost) => {
-        if (!this.#over) this.#post({ type: 'attempt.usage', attempt_id: this.#command.id, usage, cost })
+        if (!this.#over) this.#soon({ usage: { type: 'attempt.usage', attempt_id: this.#command.id, usage, cost } })
       },
       waiting: (resumes_at, failure) => {
         if (!this.#over) this.#post({ type: 'attempt.waiting', attempt_id: this.#command.id, resumes_at, failure })
@@ -134,7 +134,7 @@ class LiveStep {
   #end(outcome: Parameters<Report['outcome']>[0]): void {
     if (this.#over) return
     this.#over = true
-    clearTimeout(this.#progressTimer)
+    clearTimeout(this.#newsTimer)
     this.#ended()
     const { kind, id } = this.#command
     if (kind === 'attempt') return this.#post({ type: 'attempt.outcome', attempt_id: id, outcome })
@@ -142,16 +142,24 @@ class LiveStep {
     this.#post({ type: kind === 'check' ? 'check.outcome' : 'hook.outcome', id, failure, process, duration_ms })
   }
 
-  /** At most one entry per interval, the latest facts in it; none after the end. */
-  #progressed(event: EventOf<'attempt.progressed'>): void {
-    this.#progress = { ...this.#progress, ...event }
-    if (this.#progressTimer) return
-    const wait = Math.max(0, this.#progressedAt + LIMITS.progressIntervalMs - performance.now())
-    this.#progressTimer = setTimeout(() => {
-      this.#progressTimer = undefined
-      this.#progressedAt = performance.now()
-      this.#post({ type: 'attempt.observed', attempt_id: this.#command.id, event: this.#progress! })
-      this.#progress = undefined
+  /** At most one entry of each per interval, the latest facts in it; none after the end. */
+  #soon(news: News): void {
+    const progress = news.progress && { ...this.#news.progress, ...news.progress }
+    this.#news = { ...this.#news, ...news, ...(progress && { progress }) }
+    if (this.#newsTimer) return
+    const wait = Math.max(0, this.#toldAt + LIMITS.progressIntervalMs - performance.now())
+    this.#newsTimer = setTimeout(() => {
+      const { progress: event, usage } = this.#news
+      this.#newsTimer = undefined
+      this.#toldAt = performance.now()
+      this.#news = {}
+      if (event) this.#post({ type: 'attempt.observed', attempt_id: this.#command.id, event })
+      if (usage) this.#post(usage)
     }, wait).unref()
   }
+}
+
+interface News {
+  readonly progress?: EventOf<'attempt.progressed'> | undefined
+  readonly usage?: Told | undefined
 }

@@ -1,4 +1,5 @@
 // Owns: the pipelines that test processes run, by name. Steps note what they did in files of the working directory.
+import { fileURLToPath } from 'node:url'
 import { call, fanout, gate, run, wait, type PipelineDefinition } from '../../src/pipeline/builder.ts'
 import { define } from './compose.ts'
 
@@ -21,6 +22,9 @@ export const pipelines = {
   /** Waits for an answer. */
   asking: () => define([gate('ship', { question: 'Ship it?', choices: ['approve', 'reject'] }), run('deploy', { run: noted('true') })]),
   quick: () => define([run('one', { run: noted('sleep 0.2') })]),
+  /** A step that is itself a runner, of a run in the same store. */
+  nesting: () =>
+    define([run('outer', { run: [process.execPath, fileURLToPath(new URL('programs/runner.ts', import.meta.url)), '{"store":"store","cwd":".","pipeline":"sleeper"}'] })]),
   wide: () => define([fanout('fan', { count: 200, nodes: [run('lane', { run: noted('sleep 60') })] })], { maxParallel: 40 }),
   chain: () => define(Array.from({ length: 1_000 }, (_, i) => call(`n${i}`, () => undefined))),
 } satisfies Record<string, () => PipelineDefinition>

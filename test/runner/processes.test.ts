@@ -43,6 +43,16 @@ describe('a run in another process', () => {
     expect(store.readFinal(runId)).toMatchObject({ result: 'error', failure: { code: 'worker_lost' }, resumable: true })
   })
 
+  it('killed while a step runs a run of its own: both are at rest', async () => {
+    const { store, running, runId, file } = await launch('nesting')
+    await until(() => file('started.txt') !== '')
+    const nested = store.list().find((id) => id !== runId)!
+    running.child.kill('SIGKILL')
+    await atRest(store, runId)
+    await atRest(store, nested)
+    for (const id of [runId, nested]) expect(store.readFinal(id)).toMatchObject({ result: 'error', failure: { code: 'worker_lost' } })
+  })
+
   it('killed together with its sentinel: it is lost, and the next recovery puts it to rest', async () => {
     const { store, running, runId, ports, file } = await launch('sleeper')
     await until(() => file('started.txt') !== '')
