@@ -4,6 +4,9 @@ import { fromTimestamp } from '../../src/core/time.ts'
 import type { Final } from '../../src/journal/final.ts'
 import type { Store } from '../../src/journal/store.ts'
 import { call, fanout, gate, run } from '../../src/pipeline/builder.ts'
+import { celExpressions } from '../../src/pipeline/expressions.ts'
+import { finalOf } from '../../src/runner/final.ts'
+import { foldRun } from '../../src/runner/fold.ts'
 import { resumeRun, retryRun } from '../../src/runner/resume.ts'
 import type { StartedRun } from '../../src/runner/start.ts'
 import { childEnvironment } from '../support/cli.ts'
@@ -133,6 +136,21 @@ describe('the local runner', () => {
     await end
     // One for the start, one per step, one for the sweep.
     expect(commits).toBeLessThanOrEqual(23)
+  })
+
+  it('I3: what a reader folds from the journal is what the run came to in memory', async () => {
+    const store = onDisk()
+    const definition = define([
+      run('flaky', { run: 'test "$SPANWRIGHT_ATTEMPT" -ge 3', retry: { maxAttempts: 3, initial: '1ms' } }),
+      fanout('fan', { count: 5, onFailure: 'ignore', nodes: [run('x', { run: 'exit $(( SPANWRIGHT_BRANCH % 2 ))' })] }),
+      call('broken', () => { throw new Error('no') }),
+      run('skipped', { run: 'true' }),
+    ])
+    const { runId, end } = await start(definition, store)
+    const { final } = await end
+    const folded = foldRun(store.read(runId), { pipeline: store.readPipeline(runId), expressions: celExpressions })
+    expect(finalOf(folded)).toEqual(final)
+    expect(final.nodes.map(({ path, result }) => `${path} ${result}`).slice(0, 2)).toEqual(['flaky success', 'fan success'])
   })
 
   it('times never go back and lie within the run', async () => {
