@@ -80,7 +80,10 @@ function record(turn: Turn, told: Told): Refusal | undefined {
 /** What a step reported does not fit an entry: it failed. Anything else that does not fit ends the run. */
 function insteadOf(told: Told, message: string): Told {
   if (told.type !== 'attempt.outcome') {
-    return { type: 'abort', failure: { code: 'internal_error', message: `${message}: return less from the steps below`, source: 'scheduler' } }
+    return {
+      type: 'abort',
+      failure: { code: 'internal_error', message: `${message}: return less from the steps below`, source: 'scheduler' },
+    }
   }
   const failure = {
     code: 'invalid_output',

@@ -42,7 +42,11 @@ export function acquireClaim(file: string, extra: object = {}): Acquired {
     if (isHeld(last)) return { heldBy: last.content }
     const successor = overPath(file, last.token)
     if (!createExclusively(successor, mine())) continue
-    if (readChain(file).map((link) => link.token).join() !== [...chain.map((link) => link.token), token].join()) {
+    if (
+      readChain(file)
+        .map((link) => link.token)
+        .join() !== [...chain.map((link) => link.token), token].join()
+    ) {
       rmSync(successor, { force: true })
       continue
     }
@@ -78,7 +82,8 @@ export function releaseClaim(file: string, token: string): void {
   // Links of takers that died half way. A draft belongs to a taker that is about to see that it came too late.
   const leftovers = `${path.basename(file)}.over-`
   for (const name of readdirSync(path.dirname(file))) {
-    if (name.startsWith(leftovers) && !name.includes('.draft-')) rmSync(path.join(path.dirname(file), name), { force: true })
+    if (name.startsWith(leftovers) && !name.includes('.draft-'))
+      rmSync(path.join(path.dirname(file), name), { force: true })
   }
 }
 

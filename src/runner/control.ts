@@ -25,10 +25,17 @@ const actor = z.looseObject({
 const requestSchema = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('cancel'), by: actor, force: z.boolean(), message: z.string().optional() }),
   z.looseObject({
-    type: z.literal('gate.answer'), node: z.string(), choice: z.string(), by: actor, comment: z.string().optional(),
+    type: z.literal('gate.answer'),
+    node: z.string(),
+    choice: z.string(),
+    by: actor,
+    comment: z.string().optional(),
   }),
   z.looseObject({
-    type: z.literal('retry'), node: z.string().optional(), reset_count: z.boolean(), mode: z.enum(['clean', 'continue']),
+    type: z.literal('retry'),
+    node: z.string().optional(),
+    reset_count: z.boolean(),
+    mode: z.enum(['clean', 'continue']),
   }),
 ])
 export type ControlRequest = z.infer<typeof requestSchema>
@@ -88,7 +95,10 @@ export interface ControlServer {
 }
 
 /** Hands every request to `handle`, in the order of arrival; its refusal (or undefined) is the answer. */
-export function serveControl(runDirectory: string, handle: (request: ControlRequest) => Promise<Refusal | undefined>): ControlServer {
+export function serveControl(
+  runDirectory: string,
+  handle: (request: ControlRequest) => Promise<Refusal | undefined>,
+): ControlServer {
   const directory = controlDirectory(runDirectory)
   makeDirectory(directory)
   const taken = new Set<string>()
@@ -153,8 +163,13 @@ function removeLeftovers(directory: string): void {
   }
 }
 
-const putFile = (file: string, content: object): void => writeFileAtomic(file, `${JSON.stringify(content)}
-`, false)
+const putFile = (file: string, content: object): void =>
+  writeFileAtomic(
+    file,
+    `${JSON.stringify(content)}
+`,
+    false,
+  )
 
 function readJson(file: string): unknown {
   try {

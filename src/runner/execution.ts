@@ -37,7 +37,9 @@ export interface ExecutionParts {
   readonly effects: Effects
   readonly clock: Clock
   /** Absent for runs in memory, with all that follows from a directory. */
-  readonly place?: { readonly directory: string; readonly lease: Lease; readonly sentinel: Sentinel | undefined } | undefined
+  readonly place?:
+    | { readonly directory: string; readonly lease: Lease; readonly sentinel: Sentinel | undefined }
+    | undefined
   /** Called with the first entries, before any effect starts. */
   readonly telemetry: () => TelemetryPort | undefined
   readonly observe: (entries: readonly Entry[], state: RunState) => void
@@ -81,7 +83,11 @@ export async function beginExecution(parts: ExecutionParts, first: Told): Promis
   }
   const { place } = parts
   const control = place && serveControl(place.directory, (request) => host.send(request))
-  place?.lease.keep(() => host.fail(new SpanwrightError('run.locked', 'the lease of the run was taken by another process; this one has stopped')))
+  place?.lease.keep(() =>
+    host.fail(
+      new SpanwrightError('run.locked', 'the lease of the run was taken by another process; this one has stopped'),
+    ),
+  )
   const end = settle({ parts, host, control, delivered: async () => void (await telemetry?.finish(TELEMETRY_MS)) })
   // Whoever asked for the end hears of a rejection; nobody having asked yet is no crash.
   end.catch(() => {})
@@ -106,7 +112,11 @@ async function settle({ parts, host, control, delivered }: Settling): Promise<Ru
     // Not dismissed: the sentinel finds the run without lease and without end when this process goes.
     attempt(parts, () => place?.lease.release())
     await Promise.all([parts.close(), delivered()])
-    throw new SpanwrightError('internal', `run ${state.runId} could not be ended: ${String(cause)}; \`spanwright recover\` does it`, { cause })
+    throw new SpanwrightError(
+      'internal',
+      `run ${state.runId} could not be ended: ${String(cause)}; \`spanwright recover\` does it`,
+      { cause },
+    )
   }
   control?.close(ENDED)
   const error = host.failed() as SpanwrightError | undefined

@@ -21,8 +21,15 @@ export function finalOf(state: RunState, ended?: { readonly result: Result; read
   }
 }
 
-function endOf(node: NodeSummary, run: { result: Result; failure: Failure | undefined }): { result: Result; failure?: Failure } {
-  if (node.result === 'running') return { result: run.result === 'cancellation' ? 'cancellation' : 'error', ...(run.failure && { failure: run.failure }) }
+function endOf(
+  node: NodeSummary,
+  run: { result: Result; failure: Failure | undefined },
+): { result: Result; failure?: Failure } {
+  if (node.result === 'running')
+    return {
+      result: run.result === 'cancellation' ? 'cancellation' : 'error',
+      ...(run.failure && { failure: run.failure }),
+    }
   if (node.result === 'pending') return { result: 'skip' }
   return { result: node.result }
 }

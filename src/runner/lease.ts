@@ -87,5 +87,8 @@ export function acquireLease(directory: string, options: LeaseOptions): Lease {
 export function lockedError(directory: string, holder: { pid: number; host: string } | undefined): SpanwrightError {
   const run = path.basename(directory)
   const who = holder ? `process ${holder.pid} on ${holder.host}` : 'another process'
-  return new SpanwrightError('run.locked', `run ${run} is being run by ${who}: wait for it, or end it with \`spanwright cancel ${run}\``)
+  return new SpanwrightError(
+    'run.locked',
+    `run ${run} is being run by ${who}: wait for it, or end it with \`spanwright cancel ${run}\``,
+  )
 }

@@ -50,14 +50,18 @@ export function createLiveCommands(options: LiveCommandsOptions): LiveCommands {
   const ask = (gate: AskGate): void => {
     const abort = new AbortController()
     live.set(gate.id, { kind: 'gate', abort })
-    options.askPerson?.(gate, abort.signal).then((answer) => {
-      if (answer && !abort.signal.aborted) post(answer)
-    }, () => {})
+    options.askPerson?.(gate, abort.signal).then(
+      (answer) => {
+        if (answer && !abort.signal.aborted) post(answer)
+      },
+      () => {},
+    )
   }
   const drop = (id: string, was: Live): void => {
     if (was.kind === 'timer') timers.drop(id)
     else if (was.kind === 'gate') was.abort.abort()
-    else if (was.kind === 'step') return was.step.stop({ code: 'superseded', message: 'it is no longer wanted', now: true })
+    else if (was.kind === 'step')
+      return was.step.stop({ code: 'superseded', message: 'it is no longer wanted', now: true })
     live.delete(id)
   }
   return {
@@ -114,7 +118,8 @@ class LiveStep {
       observed: (event) => {
         if (this.#over) return
         if (event.type === 'attempt.progressed') this.#soon({ progress: event })
-        else if (this.#command.kind === 'attempt') this.#post({ type: 'attempt.observed', attempt_id: this.#command.id, event })
+        else if (this.#command.kind === 'attempt')
+          this.#post({ type: 'attempt.observed', attempt_id: this.#command.id, event })
         else this.#post({ type: 'observed', event })
       },
       usage: (usage, cost) => {

@@ -187,7 +187,8 @@ class Host {
     this.#over = true
     clearInterval(this.#keepAlive)
     this.#live.stopAll()
-    for (const { reply } of this.#queue) reply?.({ refused: 'conflict', message: 'the run ended with an internal error' })
+    for (const { reply } of this.#queue)
+      reply?.({ refused: 'conflict', message: 'the run ended with an internal error' })
     this.ended.reject(error instanceof Error ? error : new Error(String(error)))
   }
 }

@@ -64,7 +64,10 @@ export async function recoverRun(runId: string, ports: RecoverPorts): Promise<Fi
  * Puts every lost run of the store to rest; `failed` is told of one that could not be. What `run`, `resume` and
  * `recover` do first.
  */
-export async function recoverStore(ports: RecoverPorts, failed: (runId: string, error: unknown) => void): Promise<Recovered[]> {
+export async function recoverStore(
+  ports: RecoverPorts,
+  failed: (runId: string, error: unknown) => void,
+): Promise<Recovered[]> {
   const recovered: Recovered[] = []
   for (const runId of ports.store.list()) {
     // Most runs are ended: one look each.

@@ -28,7 +28,11 @@ export interface GateAnswer {
  * Throws `run.conflict` (it has ended, it is being canceled, or it does not answer) and, for a forced cancel from
  * inside the run, `run.conflict`.
  */
-export async function cancelRun(runId: string, { by, force }: CancelOptions, ports: RecoverPorts): Promise<Final | undefined> {
+export async function cancelRun(
+  runId: string,
+  { by, force }: CancelOptions,
+  ports: RecoverPorts,
+): Promise<Final | undefined> {
   if (force) refuseInside(runId, 'cancel --force', ports)
   return await ask(runId, { type: 'cancel', by, force }, ports)
 }
@@ -46,7 +50,10 @@ export async function answerGate(runId: string, answer: GateAnswer, ports: Recov
 /** People decide about a run, not the steps of that run. */
 export function refuseInside(runId: string, what: string, { env }: Pick<RecoverPorts, 'env'>): void {
   if (!insideRun(runId, env)) return
-  throw new SpanwrightError('run.conflict', `\`${what}\` is not possible from inside a step of run ${runId}: a person has to do it in a terminal outside of the run`)
+  throw new SpanwrightError(
+    'run.conflict',
+    `\`${what}\` is not possible from inside a step of run ${runId}: a person has to do it in a terminal outside of the run`,
+  )
 }
 
 async function ask(runId: string, request: ControlRequest, ports: RecoverPorts): Promise<Final | undefined> {
@@ -56,7 +63,8 @@ async function ask(runId: string, request: ControlRequest, ports: RecoverPorts):
     const refusal = await askRun(directory, request, () => isLeaseHeld(directory))
     if (refusal === undefined) return undefined
     if (refusal !== 'unanswered') throw requestError(request, refusal)
-    if (standingOf(store, runId) === 'live') throw notRunning(runId, 'its process does not answer; try again, or end it by a signal')
+    if (standingOf(store, runId) === 'live')
+      throw notRunning(runId, 'its process does not answer; try again, or end it by a signal')
   }
   const final = await recoverRun(runId, ports)
   if (final) return final
@@ -65,7 +73,10 @@ async function ask(runId: string, request: ControlRequest, ports: RecoverPorts):
 
 function requestError(request: ControlRequest, refusal: Parameters<typeof refusalError>[0]): SpanwrightError {
   const error = refusalError(refusal)
-  return request.type === 'gate.answer' && refusal.refused === 'not_found' ? new SpanwrightError('gate.not_found', error.message) : error
+  return request.type === 'gate.answer' && refusal.refused === 'not_found'
+    ? new SpanwrightError('gate.not_found', error.message)
+    : error
 }
 
-const notRunning = (runId: string, why: string): SpanwrightError => new SpanwrightError('run.conflict', `run ${runId} is not running: ${why}`)
+const notRunning = (runId: string, why: string): SpanwrightError =>
+  new SpanwrightError('run.conflict', `run ${runId} is not running: ${why}`)

@@ -53,7 +53,14 @@ export function resumeRun(options: ResumeOptions, ports: RunnerPorts): Promise<S
 export async function retryRun(options: RetryOptions, ports: RunnerPorts): Promise<StartedRun> {
   refuseInside(options.runId, 'retry', ports)
   const { node, resetCount, mode, maxParallel, inbound } = options
-  return await goOn(options, ports, { type: 'retry', node, reset_count: resetCount, mode, max_parallel: maxParallel, inbound })
+  return await goOn(options, ports, {
+    type: 'retry',
+    node,
+    reset_count: resetCount,
+    mode,
+    max_parallel: maxParallel,
+    inbound,
+  })
 }
 
 async function goOn(options: ResumeOptions, ports: RunnerPorts, told: Told): Promise<StartedRun> {
@@ -98,11 +105,19 @@ interface GoingOn {
   readonly writer: JournalWriter
 }
 
-async function begin({ state, identity, secrets, held, writer }: GoingOn, ports: RunnerPorts, told: Told): Promise<StartedRun> {
+async function begin(
+  { state, identity, secrets, held, writer }: GoingOn,
+  ports: RunnerPorts,
+  told: Told,
+): Promise<StartedRun> {
   const runId = identity.run_id
   // Ended without a journal that could say so (the store was full), or died a moment ago: what was open is lost.
   if (state.phase === 'running') {
-    recordInterrupted({ state, writer, ended: endedObservation(await endOrphans(runId), 'left behind by a run whose process is gone') })
+    recordInterrupted({
+      state,
+      writer,
+      ended: endedObservation(await endOrphans(runId), 'left behind by a run whose process is gone'),
+    })
   }
   const decided = decide(state, { ...told, now: Date.now() })
   if (isRefusal(decided)) {
@@ -120,13 +135,22 @@ async function begin({ state, identity, secrets, held, writer }: GoingOn, ports:
 }
 
 /** Secret params of the run that have to be given again. */
-function secretParams(identity: RunIdentity, declared: { readonly [name: string]: { readonly default?: unknown } }, given: JsonObject): JsonObject {
+function secretParams(
+  identity: RunIdentity,
+  declared: { readonly [name: string]: { readonly default?: unknown } },
+  given: JsonObject,
+): JsonObject {
   const needed = identity.secret_params ?? []
   const missing = needed.filter((name) => given[name] === undefined && declared[name]?.default === undefined)
   if (missing.length > 0) {
-    throw new SpanwrightError('params.invalid', `secret params are not kept: give ${missing.map((name) => `--param ${name}=…`).join(' ')} again`)
+    throw new SpanwrightError(
+      'params.invalid',
+      `secret params are not kept: give ${missing.map((name) => `--param ${name}=…`).join(' ')} again`,
+    )
   }
-  const defaults = needed.flatMap((name) => (declared[name]?.default === undefined ? [] : [[name, declared[name].default as JsonObject[string]] as const]))
+  const defaults = needed.flatMap((name) =>
+    declared[name]?.default === undefined ? [] : [[name, declared[name].default as JsonObject[string]] as const],
+  )
   const again = Object.entries(given).filter(([name]) => needed.includes(name))
   return Object.fromEntries([...defaults, ...again])
 }

@@ -16,8 +16,7 @@ const keySchema = claimSchema.extend({ key: z.string(), run_id: z.string() })
 
 export type RunKey =
   /** The caller starts the run; `giveBack` if that fails before the run directory is there. */
-  | { readonly owned: true; giveBack(): void }
-  | { readonly owned: false; readonly runId: string }
+  { readonly owned: true; giveBack(): void } | { readonly owned: false; readonly runId: string }
 
 export interface KeyOptions {
   readonly storeDirectory: string
@@ -50,7 +49,10 @@ export async function takeRunKey({ storeDirectory, key, runId, exists }: KeyOpti
     }
     if (performance.now() > deadline) {
       const who = acquired.heldBy ? `process ${acquired.heldBy.pid} on ${acquired.heldBy.host}` : 'another process'
-      throw new SpanwrightError('run.conflict', `key "${key}" was taken by ${who}, which has not started its run: try again when it is done`)
+      throw new SpanwrightError(
+        'run.conflict',
+        `key "${key}" was taken by ${who}, which has not started its run: try again when it is done`,
+      )
     }
     await sleep(POLL_MS)
   }

@@ -38,7 +38,10 @@ export interface RunPipelineOptions {
 export type RunResult = Final & { readonly outputs: { readonly [node: string]: JsonObject } }
 
 export interface LibraryParts<Definition> {
-  readonly parse: (definition: Definition, options: { readonly cwd?: string | undefined }) => Promise<{
+  readonly parse: (
+    definition: Definition,
+    options: { readonly cwd?: string | undefined },
+  ) => Promise<{
     readonly pipeline: Pipeline
     readonly hash: string
     readonly functions: ReadonlyMap<string, CallFunction>
@@ -62,11 +65,18 @@ export function createRunPipeline<Definition>(parts: LibraryParts<Definition>) {
     const cwd = options.cwd ?? process.cwd()
     const { pipeline, hash, functions } = await parts.parse(definition, { cwd })
     const params = parts.readParams(pipeline.params, { file: options.params })
-    const store = typeof options.store === 'string' ? createNdjsonStore(options.store) : (options.store ?? createMemoryStore())
+    const store =
+      typeof options.store === 'string' ? createNdjsonStore(options.store) : (options.store ?? createMemoryStore())
     let state: RunState | undefined
     const ports: RunnerPorts = {
-      store, functions, expressions: parts.expressions, env: options.env ?? process.env, sync: options.sync,
-      takeover: parts.takeover, telemetry: parts.telemetry, warn: options.onWarning ?? (() => {}),
+      store,
+      functions,
+      expressions: parts.expressions,
+      env: options.env ?? process.env,
+      sync: options.sync,
+      takeover: parts.takeover,
+      telemetry: parts.telemetry,
+      warn: options.onWarning ?? (() => {}),
       observe: (entries, at) => {
         state = at
         options.onEntries?.(entries)
@@ -76,7 +86,8 @@ export function createRunPipeline<Definition>(parts: LibraryParts<Definition>) {
     const start = { pipeline, pipelineHash: hash, params, key, labels, maxParallel, cwd, version: parts.version }
     const { runId, execution, end } = await startRun(start, ports)
     if (!execution) return { ...(await (signal ? followRun(runId, ports, signal) : end)).final, outputs: {} }
-    const cancel = (): void => void execution.send({ type: 'cancel', by: { kind: 'program' }, force: false, message: reasonOf(signal) })
+    const cancel = (): void =>
+      void execution.send({ type: 'cancel', by: { kind: 'program' }, force: false, message: reasonOf(signal) })
     signal?.addEventListener('abort', cancel)
     if (signal?.aborted) cancel()
     try {

@@ -17,9 +17,16 @@ export interface RunSecrets {
 export function secretsOf(pipeline: Pipeline, params: JsonObject, env: NodeJS.ProcessEnv): RunSecrets {
   const names = [...declared(pipeline)]
   const values = new Map(names.flatMap((name) => (env[name] ? [[name, env[name]] as const] : [])))
-  const secretParams = Object.entries(pipeline.params).filter(([, param]) => param.secret).map(([name]) => name)
+  const secretParams = Object.entries(pipeline.params)
+    .filter(([, param]) => param.secret)
+    .map(([name]) => name)
   const given = secretParams.flatMap((name) => (params[name] === undefined ? [] : [asText(params[name])]))
-  return { values, names, secretParams, mask: createMask({ secrets: [...values.values(), ...given], environment: env }) }
+  return {
+    values,
+    names,
+    secretParams,
+    mask: createMask({ secrets: [...values.values(), ...given], environment: env }),
+  }
 }
 
 function declared(pipeline: Pipeline, found = new Set<string>()): Set<string> {
@@ -33,6 +40,7 @@ function declaredIn(nodes: readonly Node[], found: Set<string>): void {
     if (node.kind === 'child') declared(node.child.pipeline, found)
     if (node.kind !== 'fanout') continue
     declaredIn(node.fanout.nodes, found)
-    if ('branches' in node.fanout.over) for (const lane of Object.values(node.fanout.over.branches)) declaredIn(lane, found)
+    if ('branches' in node.fanout.over)
+      for (const lane of Object.values(node.fanout.over.branches)) declaredIn(lane, found)
   }
 }

@@ -87,7 +87,9 @@ async function start(takeover: readonly string[]): Promise<ChildProcess> {
     await untilReady(child)
   } catch (cause) {
     child.kill('SIGKILL')
-    throw new SpanwrightError('internal', `the sentinel of the run could not be started: ${(cause as Error).message}`, { cause })
+    throw new SpanwrightError('internal', `the sentinel of the run could not be started: ${(cause as Error).message}`, {
+      cause,
+    })
   }
   child.stdout.destroy()
   child.unref()

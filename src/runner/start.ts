@@ -62,7 +62,12 @@ export async function startRun(options: StartOptions, ports: RunnerPorts): Promi
   const { store } = ports
   // Nobody else can see a store in memory; its runs are told apart by the process itself.
   if (store.kind === 'memory') return await startOnceInMemory(options.key, store, () => startNew(runId, options, ports))
-  const key = await takeRunKey({ storeDirectory: store.directory, key: options.key, runId, exists: (id) => existsSync(store.paths(id).directory) })
+  const key = await takeRunKey({
+    storeDirectory: store.directory,
+    key: options.key,
+    runId,
+    exists: (id) => existsSync(store.paths(id).directory),
+  })
   if (!key.owned) return { runId: key.runId, execution: undefined, end: followRun(key.runId, ports) }
   try {
     return await startNew(runId, options, ports)
@@ -100,7 +105,9 @@ async function startNew(runId: string, options: StartOptions, ports: RunnerPorts
   const { directory } = ports.store.paths(runId)
   try {
     if (staged.pipelineMasked) {
-      ports.warn('the pipeline holds the value of a secret: it is kept as *** and a resume would run that; use `secrets:` and ${{ env }} instead')
+      ports.warn(
+        'the pipeline holds the value of a secret: it is kept as *** and a resume would run that; use `secrets:` and ${{ env }} instead',
+      )
     }
     if (ports.store.kind === 'ndjson') {
       sentinel = await sentinelFor(directory, ports, () => lease)
@@ -123,25 +130,48 @@ async function startNew(runId: string, options: StartOptions, ports: RunnerPorts
 function creation({ run_id, trace_id, labels }: RunIdentity, options: StartOptions): Told {
   const { key, pipeline, pipelineHash, params, maxParallel, only, from, inbound } = options
   const max_parallel = maxParallel ?? pipeline.max_parallel
-  return { type: 'create', run_id, key, labels, pipeline_hash: pipelineHash, params, max_parallel, only, from, trace_id, inbound }
+  return {
+    type: 'create',
+    run_id,
+    key,
+    labels,
+    pipeline_hash: pipelineHash,
+    params,
+    max_parallel,
+    only,
+    from,
+    trace_id,
+    inbound,
+  }
 }
 
 /** The sentinel of a run, if the composition has a takeover for it. A new one is put into the lease. */
-export async function sentinelFor(directory: string, ports: RunnerPorts, lease: () => Lease | undefined): Promise<Sentinel | undefined> {
+export async function sentinelFor(
+  directory: string,
+  ports: RunnerPorts,
+  lease: () => Lease | undefined,
+): Promise<Sentinel | undefined> {
   if (!ports.takeover) return undefined
   return await startSentinel({
     takeover: [...ports.takeover, directory],
     replaced: (identity) => lease()?.update({ sentinel: identity }),
-    failed: (error) => ports.warn(`the run goes on without a sentinel (${error.message}): if this process is killed, run \`spanwright recover\``),
+    failed: (error) =>
+      ports.warn(
+        `the run goes on without a sentinel (${error.message}): if this process is killed, run \`spanwright recover\``,
+      ),
   })
 }
 
 /** A refusal as an error for the caller of a library function or a command. */
 export function refusalError({ refused, message }: Refusal): SpanwrightError {
   switch (refused) {
-    case 'not_found': return new SpanwrightError('node.not_found', message)
-    case 'invalid': return new SpanwrightError('usage.invalid', message)
-    case 'conflict': case 'stale': return new SpanwrightError('run.conflict', message)
+    case 'not_found':
+      return new SpanwrightError('node.not_found', message)
+    case 'invalid':
+      return new SpanwrightError('usage.invalid', message)
+    case 'conflict':
+    case 'stale':
+      return new SpanwrightError('run.conflict', message)
   }
 }
 

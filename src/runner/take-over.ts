@@ -57,13 +57,18 @@ export async function takeOver(options: TakeOverOptions): Promise<Final | undefi
   }
 }
 
-async function leaseOf(directory: string, lease: { role: 'takeover'; execution: number }, atOnce: boolean): Promise<Lease> {
+async function leaseOf(
+  directory: string,
+  lease: { role: 'takeover'; execution: number },
+  atOnce: boolean,
+): Promise<Lease> {
   const deadline = performance.now() + (atOnce ? DYING_MS : 0)
   for (;;) {
     try {
       return acquireLease(directory, lease)
     } catch (error) {
-      if (!(error instanceof SpanwrightError) || error.code !== 'run.locked' || performance.now() > deadline) throw error
+      if (!(error instanceof SpanwrightError) || error.code !== 'run.locked' || performance.now() > deadline)
+        throw error
     }
     await sleep(POLL_MS)
   }
@@ -102,7 +107,13 @@ async function endInterrupted(options: TakeOverOptions, pid: number | undefined)
       return undefined
     }
     const ended = await endOrphans(runId, options.atOnce ? [...groups.values()] : [])
-    if (state.phase === 'running') recordInterrupted({ state, writer, ended: endedObservation(ended, 'left behind by a run whose process is gone'), pid })
+    if (state.phase === 'running')
+      recordInterrupted({
+        state,
+        writer,
+        ended: endedObservation(ended, 'left behind by a run whose process is gone'),
+        pid,
+      })
     const final = finalOf(state)
     store.writeFinal(runId, final)
     return final
@@ -129,7 +140,10 @@ export function recordInterrupted({ state, writer, ended, pid }: Interrupted): v
   }
   if (ended) facts.push({ type: 'observed', event: ended })
   const who = pid === undefined ? 'the process' : `process ${pid}`
-  facts.push({ type: 'interrupt', message: `${who} that ran the run is gone (killed or crashed); \`spanwright resume\` goes on` })
+  facts.push({
+    type: 'interrupt',
+    message: `${who} that ran the run is gone (killed or crashed); \`spanwright resume\` goes on`,
+  })
   for (const told of facts) {
     const refusal = advance(step, told)
     if (isRefusal(refusal)) throw new Error(`a running run refused ${told.type}: ${refusal.message}`)
@@ -139,7 +153,8 @@ export function recordInterrupted({ state, writer, ended, pid }: Interrupted): v
 
 /** Pids of open attempts; their processes lead groups of the same number. */
 function noteGroup(groups: Map<string, number>, { event }: Entry): void {
-  if (event.type === 'attempt.progressed' && event.process?.pid !== undefined) groups.set(event.attempt_id, event.process.pid)
+  if (event.type === 'attempt.progressed' && event.process?.pid !== undefined)
+    groups.set(event.attempt_id, event.process.pid)
   else if (event.type === 'attempt.finished' || event.type === 'attempt.lost') groups.delete(event.attempt_id)
 }
 
@@ -147,7 +162,13 @@ function noteGroup(groups: Map<string, number>, { event }: Entry): void {
 function endDamaged({ store, runId }: TakeOverOptions, state: RunState, error: unknown): Final {
   if (!(error instanceof SpanwrightError) || error.code !== 'journal.corrupt') throw error
   const { message } = error
-  const failure: Failure = { code: 'journal_corrupt', class: 'internal', message, source: 'journal', signature: 'journal_corrupt' }
+  const failure: Failure = {
+    code: 'journal_corrupt',
+    class: 'internal',
+    message,
+    source: 'journal',
+    signature: 'journal_corrupt',
+  }
   const final = finalOf(state, { result: 'error', failure })
   store.writeFinal(runId, final)
   return final
@@ -157,5 +178,10 @@ function endDamaged({ store, runId }: TakeOverOptions, state: RunState, error: u
 function unreadRun(store: Store, runId: string): RunState {
   const { trace_id, created } = store.readIdentity(runId)
   const startedAt = fromTimestamp(created)
-  return Object.assign(newRun(store.readPipeline(runId), EVALUATES_NOTHING), { runId, traceId: trace_id, startedAt, lastAt: startedAt })
+  return Object.assign(newRun(store.readPipeline(runId), EVALUATES_NOTHING), {
+    runId,
+    traceId: trace_id,
+    startedAt,
+    lastAt: startedAt,
+  })
 }

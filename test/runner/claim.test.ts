@@ -65,7 +65,10 @@ describe('I5: at most one live process holds a claim', () => {
   ])('of %s is believed for a minute without renewal', (_, changes) => {
     const file = newFile()
     const write = (age: number): void =>
-      writeFileSync(file, JSON.stringify({ ...identify(), ...changes, token: 't', renewed_at: new Date(Date.now() - age).toISOString() }))
+      writeFileSync(
+        file,
+        JSON.stringify({ ...identify(), ...changes, token: 't', renewed_at: new Date(Date.now() - age).toISOString() }),
+      )
     write(50_000)
     expect(acquireClaim(file)).toHaveProperty('heldBy')
     write(61_000)
@@ -74,7 +77,10 @@ describe('I5: at most one live process holds a claim', () => {
 
   it('of the machine before its reboot is free', () => {
     const file = newFile()
-    writeFileSync(file, JSON.stringify({ ...identify(), boot_id: 'before', token: 't', renewed_at: new Date().toISOString() }))
+    writeFileSync(
+      file,
+      JSON.stringify({ ...identify(), boot_id: 'before', token: 't', renewed_at: new Date().toISOString() }),
+    )
     expect(acquireClaim(file)).toHaveProperty('token')
   })
 
@@ -107,7 +113,8 @@ describe('I5: at most one live process holds a claim', () => {
     const race = async (ending: 'release' | 'orphan' | 'kill'): Promise<void> => {
       do {
         const child = spawn(process.execPath, [racer, file, log, String(until), ending], {
-          env: childEnvironment(), stdio: ['ignore', 'ignore', 'inherit'],
+          env: childEnvironment(),
+          stdio: ['ignore', 'ignore', 'inherit'],
         })
         await once(child, 'exit')
         expect(child.exitCode ?? 0).toBe(0)

@@ -16,21 +16,29 @@ export const TAKEOVER = [process.execPath, fileURLToPath(new URL('../../src/cli/
 export const define = (nodes: PipelineOptions['nodes'], more: Partial<PipelineOptions> = {}): PipelineDefinition =>
   pipeline({ name: 'test', nodes, ...more })
 
-export type Overrides = Partial<RunnerPorts> & Partial<Omit<StartOptions, 'pipeline' | 'pipelineHash'>> & { readonly values?: JsonObject }
+export type Overrides = Partial<RunnerPorts> &
+  Partial<Omit<StartOptions, 'pipeline' | 'pipelineHash'>> & { readonly values?: JsonObject }
 
 export function portsFor(store: Store, overrides: Overrides = {}): RunnerPorts {
   return {
-    store, expressions: celExpressions, env: process.env, warn: () => {},
+    store,
+    expressions: celExpressions,
+    env: process.env,
+    warn: () => {},
     takeover: store.kind === 'ndjson' ? TAKEOVER : undefined,
-    sync: 'os', ...overrides,
+    sync: 'os',
+    ...overrides,
   }
 }
 
 export async function optionsFor(definition: PipelineDefinition, overrides: Overrides & { readonly cwd: string }) {
   const parsed = await parseDefinition(definition)
   const options: StartOptions = {
-    pipeline: parsed.pipeline, pipelineHash: parsed.hash, params: readParams(parsed.pipeline.params, { file: overrides.values }),
-    version: '0.0.0', ...overrides,
+    pipeline: parsed.pipeline,
+    pipelineHash: parsed.hash,
+    params: readParams(parsed.pipeline.params, { file: overrides.values }),
+    version: '0.0.0',
+    ...overrides,
   }
   return { options, functions: parsed.functions }
 }

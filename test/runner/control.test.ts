@@ -1,7 +1,13 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { askRun, controlDirectory, serveControl, type ControlRequest, type ControlServer } from '../../src/runner/control.ts'
+import {
+  askRun,
+  controlDirectory,
+  serveControl,
+  type ControlRequest,
+  type ControlServer,
+} from '../../src/runner/control.ts'
 import { temporaryDirectory } from '../support/cli.ts'
 
 const cancel: ControlRequest = { type: 'cancel', by: { kind: 'user', user: 'ada' }, force: false }
@@ -17,7 +23,13 @@ describe('control requests', () => {
     const got: ControlRequest[] = []
     server = serveControl(run, async (request) => void got.push(request))
     expect(await askRun(run, cancel, held)).toBeUndefined()
-    const answer: ControlRequest = { type: 'gate.answer', node: 'ship', choice: 'approve', by: { kind: 'user' }, comment: 'go "on"\n' }
+    const answer: ControlRequest = {
+      type: 'gate.answer',
+      node: 'ship',
+      choice: 'approve',
+      by: { kind: 'user' },
+      comment: 'go "on"\n',
+    }
     expect(await askRun(run, answer, held)).toBeUndefined()
     expect(got).toEqual([cancel, answer])
     expect(readdirSync(controlDirectory(run))).toEqual([])

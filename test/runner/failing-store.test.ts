@@ -14,20 +14,28 @@ import { journalProblems } from './journal-check.ts'
 import { entriesOf, eventsOf, onDisk, processesOf, start } from './run-support.ts'
 
 /** A journal on a disk that is full from the nth commit on. */
-const fullAfter = (commits: number) => (log: RunLog): RunLog => ({
-  append: (events, now) => log.append(events, now),
-  commit: () => {
-    if (commits-- > 0) return log.commit()
-    throw new SpanwrightError('store.unwritable', 'cannot write journal.ndjson: no space left on the device (ENOSPC). Entries up to 4 are kept')
-  },
-})
+const fullAfter =
+  (commits: number) =>
+  (log: RunLog): RunLog => ({
+    append: (events, now) => log.append(events, now),
+    commit: () => {
+      if (commits-- > 0) return log.commit()
+      throw new SpanwrightError(
+        'store.unwritable',
+        'cannot write journal.ndjson: no space left on the device (ENOSPC). Entries up to 4 are kept',
+      )
+    },
+  })
 
 describe('a store that fails', () => {
   it('at the start: nothing was started', async () => {
     const file = path.join(temporaryDirectory(), 'not-a-directory')
     writeFileSync(file, '')
     const store = createNdjsonStore(file)
-    await expect(start(define([run('a', { run: 'true' })]), store)).rejects.toMatchObject({ code: 'store.unwritable', exitCode: 5 })
+    await expect(start(define([run('a', { run: 'true' })]), store)).rejects.toMatchObject({
+      code: 'store.unwritable',
+      exitCode: 5,
+    })
   })
 
   it('full in the middle: everything ends, the reason says what was kept, and the run is at rest', async () => {
@@ -41,7 +49,10 @@ describe('a store that fails', () => {
     const { runId, end } = await start(definition, store, { interpose: fullAfter(1), cwd })
     const { final, error } = await end
     expect(error).toMatchObject({ code: 'store.unwritable', exitCode: 5 })
-    expect(final).toMatchObject({ result: 'error', failure: { code: 'store_unwritable', message: expect.stringContaining('Entries up to') } })
+    expect(final).toMatchObject({
+      result: 'error',
+      failure: { code: 'store_unwritable', message: expect.stringContaining('Entries up to') },
+    })
     expect(existsSync(path.join(cwd, 'never.txt'))).toBe(false)
     expect(store.readFinal(runId)?.failure?.code).toBe('store_unwritable')
     expect(existsSync(store.paths(runId).lease)).toBe(false)
@@ -50,7 +61,10 @@ describe('a store that fails', () => {
     expect(eventsOf(store, runId, 'attempt.started').map(({ attempt_id }) => attempt_id)).toEqual(['long@1.1', 'a@1.1'])
     expect(eventsOf(store, runId, 'run.finished')).toEqual([])
     // With space again it goes on: what was open is lost, nothing else.
-    const again = await resumeRun({ runId }, portsFor(store, { env: childEnvironment(), functions: new Map([['a', () => {}]]) }))
+    const again = await resumeRun(
+      { runId },
+      portsFor(store, { env: childEnvironment(), functions: new Map([['a', () => {}]]) }),
+    )
     expect(await again.execution?.send({ type: 'cancel', by: { kind: 'user' }, force: false })).toBeUndefined()
     expect((await again.end).final.result).toBe('cancellation')
     expect(journalProblems(entriesOf(store, runId))).toEqual([])
@@ -69,7 +83,10 @@ describe('a store that fails', () => {
       }),
       run('never', { run: 'true' }),
     ])
-    const { runId, end } = await start(definition, store, { observe: ([first]) => void (journal ||= first?.event.type === 'run.created' ? store.paths(first.event.run_id).journal : '') })
+    const { runId, end } = await start(definition, store, {
+      observe: ([first]) =>
+        void (journal ||= first?.event.type === 'run.created' ? store.paths(first.event.run_id).journal : ''),
+    })
     const { final, error } = await end
     expect(error).toMatchObject({ code: 'journal.corrupt' })
     expect(final).toMatchObject({ run_id: runId, result: 'error', failure: { code: 'journal_corrupt' } })
@@ -77,7 +94,11 @@ describe('a store that fails', () => {
 
   it('a view that throws harms nothing', async () => {
     const store = onDisk()
-    const { end } = await start(define([run('a', { run: 'true' })]), store, { observe: () => { throw new Error('broken view') } })
+    const { end } = await start(define([run('a', { run: 'true' })]), store, {
+      observe: () => {
+        throw new Error('broken view')
+      },
+    })
     expect((await end).final.result).toBe('success')
   })
 
@@ -87,7 +108,9 @@ describe('a store that fails', () => {
     const { final } = await end
     writeFileSync(store.paths(runId).final, '')
     const ports = portsFor(store, { env: childEnvironment() })
-    await recoverStore(ports, (_, error) => { throw error as Error })
+    await recoverStore(ports, (_, error) => {
+      throw error as Error
+    })
     await expect(resumeRun({ runId }, ports)).rejects.toMatchObject({ code: 'run.not_resumable' })
     expect(store.readFinal(runId)).toMatchObject({ result: 'success', run_id: final.run_id, totals: final.totals })
     expect(journalProblems(entriesOf(store, runId))).toEqual([])

@@ -48,17 +48,27 @@ async function killAfter(killAfter: number): Promise<void> {
 function expectNothingDoneTwice(before: readonly Entry[], after: readonly Entry[], started: string): void {
   const lines = started.trim().split('\n')
   expect(new Set(lines).size).toBe(lines.length)
-  const done = new Set(before.flatMap(({ event }) => (event.type === 'node.finished' && event.result === 'success' ? [event.node] : [])))
+  const done = new Set(
+    before.flatMap(({ event }) => (event.type === 'node.finished' && event.result === 'success' ? [event.node] : [])),
+  )
   for (const { event } of after.slice(before.length)) {
     if (event.type === 'attempt.started') expect(done).not.toContain(event.node)
   }
   // Retry counts go on: what was lost is no retry.
   const retries = after.filter(({ event }) => event.type === 'retry.scheduled').length
-  const flaky = after.flatMap(({ event }) => (event.type === 'node.finished' && event.node === 'flaky' ? [event.retry_count] : []))
+  const flaky = after.flatMap(({ event }) =>
+    event.type === 'node.finished' && event.node === 'flaky' ? [event.retry_count] : [],
+  )
   expect(flaky).toEqual([retries])
 }
 
 describe('kill -9 after entry', () => {
-  const moments = Array.from({ length: ENTRIES }, (_, i) => i + 1).filter((n) => n === 1 || n === ENTRIES || n % EVERY === 0)
-  it.concurrent.each(moments)('%i: the run is at rest in a moment, resume finishes it and does nothing twice (I1-I4)', killAfter, 60_000)
+  const moments = Array.from({ length: ENTRIES }, (_, i) => i + 1).filter(
+    (n) => n === 1 || n === ENTRIES || n % EVERY === 0,
+  )
+  it.concurrent.each(moments)(
+    '%i: the run is at rest in a moment, resume finishes it and does nothing twice (I1-I4)',
+    killAfter,
+    60_000,
+  )
 })

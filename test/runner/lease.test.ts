@@ -15,7 +15,13 @@ describe('lease.json', () => {
     const lease = acquireLease(directory, runner)
     lease.keep(() => {})
     const first = readLease(directory)
-    expect(first).toMatchObject({ pid: process.pid, role: 'runner', execution: 1, host: expect.any(String), start_time: expect.any(Number) })
+    expect(first).toMatchObject({
+      pid: process.pid,
+      role: 'runner',
+      execution: 1,
+      host: expect.any(String),
+      start_time: expect.any(Number),
+    })
     vi.advanceTimersByTime(10_000)
     const second = readLease(directory)
     expect(Date.parse(second!.renewed_at) - Date.parse(first!.renewed_at)).toBe(10_000)

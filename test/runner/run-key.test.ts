@@ -45,6 +45,8 @@ describe('a run key', () => {
     const [name] = readdirSync(path.join(storeDirectory, 'keys'))
     const content = { ...dead, token: 't', renewed_at: new Date().toISOString(), key: 'k', run_id: 'a' }
     writeFileSync(path.join(storeDirectory, 'keys', name!), JSON.stringify(content))
-    expect(await takeRunKey({ ...options, runId: 'b' })).toMatchObject(isThere ? { owned: false, runId: 'a' } : { owned: true })
+    expect(await takeRunKey({ ...options, runId: 'b' })).toMatchObject(
+      isThere ? { owned: false, runId: 'a' } : { owned: true },
+    )
   })
 })

@@ -18,12 +18,18 @@ export interface RunProcess {
   readonly pid: number
   /** Run id and whether the process has the run itself, once it said so; undefined when it ended before. */
   readonly started: Promise<{ readonly runId: string; readonly own: boolean } | undefined>
-  readonly ended: Promise<{ readonly result: string | undefined; readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly stderr: string }>
+  readonly ended: Promise<{
+    readonly result: string | undefined
+    readonly code: number | null
+    readonly signal: NodeJS.Signals | null
+    readonly stderr: string
+  }>
 }
 
 export function startProcess(order: Order, env: Record<string, string> = {}): RunProcess {
   const child = spawn(process.execPath, [program('runner.ts'), JSON.stringify(order)], {
-    stdio: ['ignore', 'pipe', 'pipe'], env: childEnvironment(env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: childEnvironment(env),
   })
   children.add(child)
   const said = Promise.withResolvers<{ runId: string; own: boolean } | undefined>()

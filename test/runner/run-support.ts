@@ -17,7 +17,11 @@ export const program = (name: string): string => fileURLToPath(new URL(`programs
 export const memory = (): Store => createMemoryStore(temporaryDirectory())
 export const onDisk = (): Store => createNdjsonStore(path.join(temporaryDirectory(), '.spanwright'))
 
-export async function start(definition: PipelineDefinition, store: Store, overrides: Overrides = {}): Promise<StartedRun> {
+export async function start(
+  definition: PipelineDefinition,
+  store: Store,
+  overrides: Overrides = {},
+): Promise<StartedRun> {
   const { options, functions } = await optionsFor(definition, { cwd: temporaryDirectory(), ...overrides })
   return await startRun(options, portsFor(store, { functions, env: childEnvironment(), ...overrides }))
 }

@@ -19,7 +19,8 @@ async function startOwner() {
   const evidence = path.join(temporaryDirectory(), 'took-over')
   const script = 'echo "$$ $SPANWRIGHT_SENTINEL" > "$1.part"; mv "$1.part" "$1"'
   const child = spawn(process.execPath, [owner, 'sh', '-c', script, 'takeover', evidence], {
-    stdio: ['pipe', 'pipe', 'inherit'], env: childEnvironment(),
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: childEnvironment(),
   })
   children.push(child)
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()

@@ -10,7 +10,11 @@ const wall = { now: () => Date.now() }
 
 describe('timers', () => {
   it('fire once, when they are due and in that order, whatever is set, moved and dropped', () => {
-    const step = fc.record({ id: fc.integer({ min: 0, max: 9 }), due: fc.option(fc.integer({ min: -5, max: 60_000 })), pass: fc.integer({ min: 0, max: 8_000 }) })
+    const step = fc.record({
+      id: fc.integer({ min: 0, max: 9 }),
+      due: fc.option(fc.integer({ min: -5, max: 60_000 })),
+      pass: fc.integer({ min: 0, max: 8_000 }),
+    })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const expected = new Map<string, number>()

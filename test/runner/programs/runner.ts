@@ -38,7 +38,10 @@ function deadly(log: RunLog): RunLog {
 }
 
 const store = createNdjsonStore(path.resolve(order.store))
-const { options, functions } = await optionsFor(pipelines[order.pipeline](), { cwd: order.cwd, ...(order.key && { key: order.key }) })
+const { options, functions } = await optionsFor(pipelines[order.pipeline](), {
+  cwd: order.cwd,
+  ...(order.key && { key: order.key }),
+})
 const ports = portsFor(store, { functions, interpose: deadly, sync: order.sync ?? 'os', env: process.env })
 const started = order.resume ? await resumeRun({ runId: order.resume }, ports) : await startRun(options, ports)
 console.log(`run ${started.runId} ${started.execution ? 'own' : 'attached'}`)

@@ -3,7 +3,11 @@
 import { startSentinel } from '../../../src/runner/sentinel.ts'
 
 const say = (identity: { pid: number }): void => console.log(identity.pid)
-const sentinel = await startSentinel({ takeover: process.argv.slice(2), replaced: say, failed: (error) => console.log(String(error)) })
+const sentinel = await startSentinel({
+  takeover: process.argv.slice(2),
+  replaced: say,
+  failed: (error) => console.log(String(error)),
+})
 say(sentinel.identity())
 process.stdin.once('data', () => {
   sentinel.dismiss()
