@@ -226,7 +226,7 @@ function decideRouting(node: NodeState): Event[] {
   const { to, index } = node.route!
   const base = { node: node.path, visit: node.visits, to }
   const target = node.scope.nodes.get(to)
-  if (target?.phase === 'running' || target?.phase === 'routing') return [{ type: 'route.ignored', ...base, reason: `${target.path} is running already` }]
+  if (target !== node && (target?.phase === 'running' || target?.phase === 'routing')) return [{ type: 'route.ignored', ...base, reason: `${target.path} is running already` }]
   if (node.scope.halt) return [{ type: 'route.ignored', ...base, reason: node.scope.halt.failure.message }]
   return [{ type: 'route.taken', ...base, index, ...(node.label !== undefined && { label: node.label }) }]
 }

@@ -30,7 +30,7 @@ export function onExpanded(state: RunState, event: EventOf<'fanout.expanded'>): 
   if (fanout.keys.length < event.total) return
   fanout.total = event.total
   state.agenda.delete(node)
-  if (node.stop || event.total === 0) joinNow(state, node)
+  if (node.stop || fanout.decided || event.total === 0) joinNow(state, node)
   else planBranches(state, node)
 }
 

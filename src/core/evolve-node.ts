@@ -5,7 +5,7 @@ import type { Failure } from './failure.ts'
 import { childPrefix } from './ids.ts'
 import { LIMITS } from './limits.ts'
 import { isFailing } from './policy.ts'
-import { forget, isQuiet, openScope, release, resetDownstream, rest, withdraw } from './readiness.ts'
+import { forget, judgeIfIdle, occupy, openScope, release, resetDownstream, rest, settleEntering, withdraw } from './readiness.ts'
 import { announce } from './evolve-resume.ts'
 import { enqueue, retakeSlot } from './slots.ts'
 import { endWork, newBudget, startWork } from './spend.ts'
@@ -43,7 +43,7 @@ function beginVisit(state: RunState, node: NodeState, event: EventOf<'node.start
   scope.finished.delete(node)
   const carried = event.via === 'retry' ? node.retriesCarried : 0
   forget(state, node)
-  if (!wasUnderWay) scope.active++
+  if (!wasUnderWay) occupy(state, scope)
   Object.assign(node, {
     phase: 'running', visits: event.visit, visitsCounted: node.visitsCounted + 1, via: event.via, cleanup: event.cleanup ?? false,
     enterVia: undefined, attemptsInVisit: 0, retriesInVisit: 0, retriesCarried: carried, lostInVisit: 0, lostInARow: 0,
@@ -109,7 +109,8 @@ export function onSkipped(state: RunState, event: EventOf<'node.skipped'>, at: n
   state.nodesFinished++
   release(state, node)
   if (ready) rest(state, node.scope)
-  else if (node.scope.active === 0) state.agenda.add(node.scope)
+  else judgeIfIdle(state, node.scope)
+  settleEntering(state, node.scope)
 }
 
 export function onFinished(state: RunState, event: EventOf<'node.finished'>, at: number): void {
@@ -164,12 +165,6 @@ function inheritHealth(node: NodeState): void {
     node.failed ??= need.failed
     node.canceled ||= need.canceled
   }
-}
-
-/** Routes wait until what is downstream of their target has stopped. */
-function settleEntering(state: RunState, scope: Scope): void {
-  if (state.cancel) return
-  for (const target of scope.entering.keys()) if (isQuiet(scope, target)) state.agenda.add(target)
 }
 
 // -- gates and timers
@@ -268,8 +263,7 @@ export function onRouteTaken(state: RunState, event: EventOf<'route.taken'>): vo
     haltScope(state, scope, { reason: event.to, by: node, failure, cleanup: true })
     return rest(state, scope)
   }
-  const target = scope.nodes.get(event.to)
-  if (!target) return rest(state, scope)
+  const target = scope.nodes.get(event.to)!
   // The entry is under way in the place of the node that routed: scope.active stays as it is.
   if (target.phase === 'ready') {
     scope.active--
@@ -298,6 +292,7 @@ export function onRouteIgnored(state: RunState, event: EventOf<'route.ignored'>)
   node.phase = 'done'
   state.agenda.delete(node)
   rest(state, node.scope)
+  settleEntering(state, node.scope)
 }
 
 // -- the breaker

@@ -5,10 +5,12 @@ import type { EventOf } from './events.ts'
 import { countBranch, planBranches } from './branches.ts'
 import { LIMITS } from './limits.ts'
 import { pathWithoutVisits } from './ids.ts'
-import { forget, isHeld, reset, wake, withdraw } from './readiness.ts'
+import { forget, isHeld, judgeIfIdle, reset, settleEntering, wake, withdraw } from './readiness.ts'
 import { enqueue } from './slots.ts'
-import { startWork } from './spend.ts'
-import { findNode, nodeAt, type NodeState, type RunState, type Scope } from './state.ts'
+import { failure } from './failures.ts'
+import { BUDGET_KINDS, blockingBudget, limitOf, startWork, usedOf } from './spend.ts'
+import { findNode, nodeAt, type BudgetState, type Halt, type NodeState, type RunState, type Scope } from './state.ts'
+import { haltScope } from './stopping.ts'
 
 export function onResumed(state: RunState, event: EventOf<'run.resumed'>, at: number): void {
   Object.assign(state, {
@@ -19,8 +21,19 @@ export function onResumed(state: RunState, event: EventOf<'run.resumed'>, at: nu
   state.commands.clear()
   state.dirty.clear()
   state.root.spanId = event.span_id
+  for (const budget of state.budgets) reviewBudget(budget)
   for (const path of event.retry?.nodes ?? []) reopen(state, path, event.retry!)
   resumeScope(state, state.root)
+}
+
+/** Spend is kept; a budget that was raised in the meantime (accepted changes) does not block any longer. */
+function reviewBudget(budget: BudgetState): void {
+  for (const kind of BUDGET_KINDS) {
+    const limit = limitOf(budget, kind)
+    if (limit === undefined || usedOf(budget, kind, 0) < limit) budget.exceeded.delete(kind)
+    if (limit === undefined || usedOf(budget, kind, 0) < limit * LIMITS.budgetWarning) budget.warned.delete(kind)
+  }
+  if (budget.exceeded.size === 0) budget.blocked = undefined
 }
 
 /** Makes a scope go on: open and canceled nodes will be announced, ready ones are planned, the rest is left alone. */
@@ -36,7 +49,7 @@ function resumeScope(state: RunState, scope: Scope): void {
     // A stop that came with the run's cancel is over; one that the scope itself decided stands.
     if (node.resuming && !scope.halt && node.stop?.code !== 'superseded') node.stop = undefined
   }
-  for (const node of scope.nodes.values()) if (mustRunAgain(node)) hold(node)
+  if (!scope.halt) for (const node of scope.nodes.values()) if (mustRunAgain(node)) hold(node)
   scope.active = scope.entering.size
   for (const node of scope.nodes.values()) {
     if (node.phase === 'ready' || node.phase === 'running' || node.phase === 'routing') {
@@ -44,8 +57,8 @@ function resumeScope(state: RunState, scope: Scope): void {
       if (node.phase !== 'running' || !isHeld(node)) state.agenda.add(node)
     } else wake(state, node)
   }
-  for (const target of scope.entering.keys()) state.agenda.add(target)
-  if (scope.active === 0) state.agenda.add(scope)
+  settleEntering(state, scope)
+  judgeIfIdle(state, scope)
 }
 
 /** A visit that the cancel (or a used-up budget) ended is open again, as it stood. */
@@ -58,7 +71,7 @@ function bringBack(state: RunState, node: NodeState): void {
     stop: undefined, settled: undefined, hooks: undefined, failed: undefined, canceled: false, broken: undefined, gateExpired: false,
   } satisfies Partial<NodeState>)
   // A canceled attempt counts as lost; one that had failed on its own was waiting for its retry, and still is.
-  if (node.attempt?.result === 'cancellation') Object.assign(node, { lostInVisit: node.lostInVisit + 1, lostInARow: node.lostInARow + 1 })
+  if (node.attempt?.result === 'cancellation' || node.attempt?.failure?.code === 'budget_exhausted') Object.assign(node, { lostInVisit: node.lostInVisit + 1, lostInARow: node.lostInARow + 1 })
   if (node.attempt) node.attempt = { ...node.attempt, lost: true }
   bringBackBranches(node)
   if (node.inner) node.inner.phase = 'open'
@@ -89,7 +102,7 @@ function reopenScope(scope: Scope, open: Map<number, Scope>): void {
 
 /** A `leave_running` node that ended well is visited again while something downstream of it has still to run. */
 function mustRunAgain(node: NodeState): boolean {
-  if (!node.def.leave_running || node.phase !== 'done' || node.result !== 'success') return false
+  if (!node.def.leave_running || node.phase !== 'done' || node.result !== 'success' || node.scope.entering.has(node)) return false
   return node.scope.graph.downstream(node.def.id).some((id) => {
     const other = node.scope.nodes.get(id)!
     return other.phase !== 'done' || other.resuming
@@ -113,9 +126,14 @@ export function announce(state: RunState, node: NodeState, spanId: string, at: n
   if (node.inner && node.inner.phase === 'open') {
     node.inner.spanId = spanId
     node.step = 'scope'
-    return resumeScope(state, node.inner)
+    resumeScope(state, node.inner)
+    if (node.stop) haltScope(state, node.inner, haltOf(node))
+    return
   }
   if (node.fanout) return announceFanout(state, node)
+  const blocked = blockingBudget(state, node)?.blocked
+  if (blocked && !hasEnded(node)) node.settled ??= { failure: blocked }
+  if (node.stop && !hasEnded(node)) node.settled ??= { failure: haltOf(node).failure }
   if (node.settled || node.stop || node.broken) return settle(state, node)
   switch (node.def.kind) {
     case 'gate':
@@ -134,6 +152,15 @@ export function announce(state: RunState, node: NodeState, spanId: string, at: n
       return announceAttempts(state, node)
   }
 }
+
+/** A stop that came before the visit was announced takes effect now. */
+const haltOf = (node: NodeState): Halt => ({
+  reason: 'stopped', by: undefined, failure: failure(node.stop!.code, 'scheduler', node.stop!.message), cleanup: true,
+})
+
+/** Its outcome was on record before: only hooks and the end are missing. */
+const hasEnded = (node: NodeState): boolean =>
+  node.broken !== undefined || (node.attempt !== undefined && !node.attempt.lost && (node.step === 'concluding' || node.step === 'settling'))
 
 function announceAttempts(state: RunState, node: NodeState): void {
   // Attempts that ended on their own have still to be judged; lost ones are followed by the next.
@@ -158,8 +185,11 @@ function announceFanout(state: RunState, node: NodeState): void {
   const fanout = node.fanout!
   node.step = 'branches'
   node.checkOpen = false
+  const blocked = blockingBudget(state, node)?.blocked
+  if (blocked && !fanout.joined) Object.assign(fanout, { decided: fanout.decided ?? 'blocked', blocked: fanout.blocked ?? blocked })
   for (const scope of fanout.open.values()) {
     scope.resuming = true
+    if (node.stop) haltScope(state, scope, haltOf(node))
     state.agenda.add(scope)
   }
   if (fanout.total === undefined || fanout.joined) state.agenda.add(node)
@@ -180,6 +210,7 @@ export function announceScope(state: RunState, scope: Scope, spanId: string): vo
   state.agenda.delete(scope)
   state.scopes.set(scope.prefix, scope)
   resumeScope(state, scope)
+  if (scope.halt) haltScope(state, scope, scope.halt)
 }
 
 // -- manual retry

@@ -182,7 +182,10 @@ function blockScope(state: RunState, owner: NodeState | undefined, failure: Fail
       state.spawning.delete(node)
       node.fanout.decided = 'blocked'
       node.fanout.blocked = failure
-      if (node.fanout.open.size === 0) state.agenda.add(node)
+      if (node.fanout.open.size === 0 && node.fanout.total !== undefined) {
+        node.fanout.joined = true
+        state.agenda.add(node)
+      }
     } else if (ended.includes(node.step)) stopNode(state, node, stopFor(failure), halt)
   }
 }

@@ -6,16 +6,27 @@ import type { NodeState, RunState, Scope } from './state.ts'
 export function openScope(state: RunState, scope: Scope): void {
   state.scopes.set(scope.prefix, scope)
   for (const node of scope.nodes.values()) wake(state, node)
-  if (scope.active === 0) state.agenda.add(scope)
+  judgeIfIdle(state, scope)
+}
+
+/** With nothing under way a scope can be judged (the run only once). */
+export function judgeIfIdle(state: RunState, scope: Scope): void {
+  if (scope.active === 0 && scope.phase === 'open' && !(scope.kind === 'run' && state.concluded)) state.agenda.add(scope)
 }
 
 /** Puts a node on the agenda when all its needs have a result and nothing forbids its start. */
 export function wake(state: RunState, node: NodeState): void {
   if (node.phase !== 'idle' || node.unmet > 0 || node.def.routed || node.scope.entering.has(node)) return
-  if (!mayStart(state, node) || isHeld(node)) return
+  if (!mayStart(state, node) || isHeld(node) || willBeReset(node)) return
   node.phase = 'ready'
-  node.scope.active++
+  occupy(state, node.scope)
   state.agenda.add(node)
+}
+
+/** One thing more under way in the scope: it cannot be judged yet. */
+export function occupy(state: RunState, scope: Scope): void {
+  scope.active++
+  state.agenda.delete(scope)
 }
 
 /** While the run or the scope is ending only clean-up nodes start. */
@@ -28,10 +39,21 @@ export function mayStart(state: RunState, node: NodeState): boolean {
   return halt.cleanup && cleanup
 }
 
-/** Waits for a `leave_running` node upstream that is being visited again. */
-export function isHeld(node: NodeState): boolean {
-  for (const other of node.scope.holding) if (node.scope.graph.downstream(other.def.id).includes(node.def.id)) return true
+/** Waits for a `leave_running` node upstream that is visited again. */
+export const isHeld = (node: NodeState): boolean => isDownstreamOf(node, node.scope.holding)
+
+/** Downstream of a node that a route is about to enter: it counts as not run from then on. */
+const willBeReset = (node: NodeState): boolean => isDownstreamOf(node, node.scope.entering.keys())
+
+function isDownstreamOf(node: NodeState, others: Iterable<NodeState>): boolean {
+  for (const other of others) if (node.scope.graph.downstream(other.def.id).includes(node.def.id)) return true
   return false
+}
+
+/** Routes wait until what is downstream of their target has stopped. */
+export function settleEntering(state: RunState, scope: Scope): void {
+  if (state.cancel) return
+  for (const target of scope.entering.keys()) if (isQuiet(scope, target)) state.agenda.add(target)
 }
 
 /** The node has a result that counts: its dependents may become ready. */
@@ -64,7 +86,7 @@ export function withdraw(node: NodeState): void {
 /** One thing less under way in the scope; with nothing left it can be judged. */
 export function rest(state: RunState, scope: Scope): void {
   scope.active--
-  if (scope.active === 0 && scope.phase === 'open') state.agenda.add(scope)
+  judgeIfIdle(state, scope)
 }
 
 /** Back to "never ran": numbers of visits and counted signatures stay. */

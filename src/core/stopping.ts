@@ -4,7 +4,7 @@ import { addCommand, dropCommand, dropTimers, stopCommand, timerId } from './com
 import type { Stop } from './commands.ts'
 import type { Failure } from './failure.ts'
 import { failure } from './failures.ts'
-import { mayStart } from './readiness.ts'
+import { judgeIfIdle, mayStart } from './readiness.ts'
 import { dequeue } from './slots.ts'
 import type { Halt, NodeState, RunState, Scope } from './state.ts'
 
@@ -16,6 +16,8 @@ export function stopNode(state: RunState, node: NodeState, stop: Stop, halt: Hal
   if (node.phase !== 'running') return
   if (node.stop && !stop.now) return
   node.stop = node.stop ? { ...node.stop, now: true } : stop
+  // Not announced in this execution yet: the stop takes effect then.
+  if (node.resuming) return
   switch (node.step) {
     case 'acting': case 'limited':
       if (node.attempt) stopCommand(state, node.attempt.id, node.stop)
@@ -77,20 +79,38 @@ function stopInner(state: RunState, node: NodeState, halt: Halt): void {
 export function haltScope(state: RunState, scope: Scope, halt: Halt): void {
   if (scope.phase !== 'open') return
   if (!scope.halt || halt.reason === 'stopped') scope.halt = halt
+  if (halt.reason !== 'canceled_run') dropEntries(state, scope)
+  if (scope.resuming) return
   const spared = halt.reason === 'fail_fast' && halt.by ? new Set(scope.graph.downstream(halt.by.def.id)) : undefined
   for (const node of scope.nodes.values()) {
     if (spared?.has(node.def.id) || node === halt.by) continue
     if (node.phase === 'ready' && mayStart(state, node)) continue
     stopNode(state, node, stopFor(halt.failure, halt.failure.code === 'forced'), halt)
   }
-  if (scope.active === 0) state.agenda.add(scope)
+  judgeIfIdle(state, scope)
+}
+
+/** Routes that were taken and not entered yet are not entered any more. */
+function dropEntries(state: RunState, scope: Scope): void {
+  for (const target of scope.entering.keys()) {
+    state.agenda.delete(target)
+    if (!state.cancel) scope.active--
+  }
+  scope.entering.clear()
 }
 
 function unready(state: RunState, node: NodeState): void {
   node.phase = 'idle'
   state.agenda.delete(node)
   node.scope.active--
-  if (node.scope.active === 0 && node.scope.phase === 'open') state.agenda.add(node.scope)
+  // It was to be visited again before others go on: they are announced now, and end.
+  if (node.scope.holding.delete(node)) {
+    for (const id of node.scope.graph.downstream(node.def.id)) {
+      const other = node.scope.nodes.get(id)!
+      if (other.resuming && other.phase === 'running') state.agenda.add(other)
+    }
+  }
+  judgeIfIdle(state, node.scope)
 }
 
 /** Every pending effect ends at once (second signal, force, end of the time for clean-up). */

@@ -47,7 +47,7 @@ export function outcomeOf(state: RunState, node: NodeState): VisitOutcome {
     ...(children && { children }),
     tolerated: node.def.allow_failure && isFailing(raw.result) && !route,
     ...(route && { route }),
-    canceledRun: goesOnAfterResume(state, raw),
+    canceledRun: !route && goesOnAfterResume(state, raw),
   }
 }
 

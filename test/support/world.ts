@@ -53,6 +53,8 @@ export class World {
   readonly live = new Map<string, { readonly command: Command; readonly answer: Answer | undefined; readonly due: number }>()
   readonly started: string[] = []
   onEntry: ((entry: Entry, world: World) => void) | undefined
+  /** The world that was told something last: what a failed test prints. */
+  static latest: World | undefined
 
   constructor(pipeline: Pipeline, script: Script = () => ({}), entries: readonly Entry[] = [], now = START) {
     this.pipeline = pipeline
@@ -70,6 +72,7 @@ export class World {
 
   /** An input, and everything that follows at once; effects start afterwards. */
   tell(given: Given): Refusal | undefined {
+    World.latest = this
     const refusal = this.#decide(given)
     if (refusal) return refusal
     for (let turns = 0; hasWork(this.state); turns++) {
