@@ -89,7 +89,7 @@ export function decideInterrupt(state: RunState, input: InputOf<'interrupt'>): E
   }))
   return [...lost, {
     type: 'run.interrupted', execution: state.execution, failure: failure('worker_lost', 'scheduler', input.message),
-    duration_ms: Math.max(0, state.lastAt - state.executionStartedAt),
+    duration_ms: Math.max(0, Math.round(state.lastAt - state.executionStartedAt)),
   }]
 }
 
@@ -136,7 +136,7 @@ export function decideSweepOutcome(state: RunState, input: InputOf<'sweep.outcom
   const { result, failure: reason } = withHooks(state)
   const finished: Event = {
     type: 'run.finished', execution: state.execution, result, ...(reason && { failure: reason }), hook_failures: state.hookFailures, totals: totalsOf(state),
-    children: scopeChildren(state.root), duration_ms: Math.max(0, input.now - state.startedAt), resumable: isResumable(result, reason),
+    children: scopeChildren(state.root), duration_ms: Math.max(0, Math.round(input.now - state.startedAt)), resumable: isResumable(result, reason),
   }
   return input.ended ? [input.ended, finished] : [finished]
 }
