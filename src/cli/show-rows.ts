@@ -6,7 +6,7 @@ import type { Cell, Row } from './terminal/table.ts'
 import { cleanLine } from './terminal/text.ts'
 import { LIMITS } from '../core/limits.ts'
 import { type FanoutView, type NodeView, type RunView, type ScopeView, type Spend } from './live/run-view.ts'
-import { blockerOf } from './live/verdict.ts'
+import { blockedIn } from './live/verdict.ts'
 import { resultWord } from './run-report.ts'
 
 export const SHOW_COLUMNS = [
@@ -37,11 +37,16 @@ export interface ShowOptions {
   readonly all: boolean
 }
 
+interface Showing extends ShowOptions {
+  /** Queued nodes of the scope that can no longer start. */
+  readonly blocked?: ReadonlyMap<NodeView, NodeView>
+}
+
 const ROWS_BEFORE_FOLDING = 40
 
 /** Rows of the table. More than 40: what ended well folds. */
 export function showRows(view: RunView, options: ShowOptions): Row[] {
-  const rows = [...view.root.nodes.values()].flatMap((node) => nodeRows(node, '', options))
+  const rows = scopeRows(view.root, '', options)
   const folded = !options.all && rows.length > ROWS_BEFORE_FOLDING ? foldPlain(rows) : rows
   return folded.map((row) => cells(row, options.look))
 }
@@ -76,7 +81,12 @@ function cells(row: Shown, look: Look): Row {
   ]
 }
 
-function nodeRows(node: NodeView, lead: string, options: ShowOptions): Shown[] {
+function scopeRows(scope: ScopeView, lead: string, options: ShowOptions): Shown[] {
+  const showing: Showing = { ...options, blocked: blockedIn(scope) }
+  return [...scope.nodes.values()].flatMap((node) => nodeRows(node, lead, showing))
+}
+
+function nodeRows(node: NodeView, lead: string, options: Showing): Shown[] {
   const timeMs =
     node.startedAt === undefined || node.mark === 'skipped'
       ? undefined
@@ -84,7 +94,7 @@ function nodeRows(node: NodeView, lead: string, options: ShowOptions): Shown[] {
   const own: Shown = {
     mark: node.mark,
     name: lead + node.id,
-    state: stateOf(node),
+    state: stateOf(node, options),
     visits: node.visit,
     spend: node.spend,
     timeMs,
@@ -92,8 +102,7 @@ function nodeRows(node: NodeView, lead: string, options: ShowOptions): Shown[] {
   }
   const inner = lead === '' ? '  ' : lead
   if (node.fanout) return [own, ...fanoutRows(node.fanout, inner, options)]
-  if (node.inner)
-    return [own, ...[...node.inner.nodes.values()].flatMap((child) => nodeRows(child, `${inner}${node.id}/`, options))]
+  if (node.inner) return [own, ...scopeRows(node.inner, `${inner}${node.id}/`, options)]
   return [own]
 }
 
@@ -119,7 +128,6 @@ function fanoutRows(fanout: FanoutView, lead: string, options: ShowOptions): Sho
 }
 
 function laneRows(lane: ScopeView, lead: string, options: ShowOptions): Shown[] {
-  const nodes = [...lane.nodes.values()]
   const timeMs = lane.startedAt === 0 ? undefined : (lane.finishedAt ?? options.now) - lane.startedAt
   const retries = lane.spend.retries > 0 ? `success ${counted(lane.spend.retries, 'retry', 'retries')}` : 'success'
   const own: Shown = {
@@ -131,7 +139,7 @@ function laneRows(lane: ScopeView, lead: string, options: ShowOptions): Shown[] 
     plain: lane.spend.retries === 0,
   }
   if (lane.result === 'success' && !options.all) return [own]
-  const inside = nodes.flatMap((node) => nodeRows(node, `${lead}${lane.key}/`, options))
+  const inside = scopeRows(lane, `${lead}${lane.key}/`, options)
   if (lane.result === 'success') return [own, ...inside]
   const telling = options.all ? inside : inside.filter(({ plain }) => !plain)
   if (telling.length > 0) return telling
@@ -154,8 +162,8 @@ function laneRows(lane: ScopeView, lead: string, options: ShowOptions): Shown[] 
 }
 
 /** The word of a state, and what is worth knowing besides. */
-function stateOf(node: NodeView): string {
-  if (node.mark === 'queued') return blockerOf(node) ? 'will be skipped' : 'queued'
+function stateOf(node: NodeView, options: Showing): string {
+  if (node.mark === 'queued') return options.blocked?.has(node) === true ? 'will be skipped' : 'queued'
   if (node.mark === 'retrying') return `retrying, attempt ${node.retry?.next} of ${node.retry?.max}`
   if (node.mark === 'gate') return 'waits for an answer'
   if (node.mark === 'waiting') return `waits until ${timeOfDay(node.attempt?.waitingUntil ?? node.dueAt ?? 0)}`

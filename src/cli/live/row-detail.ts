@@ -5,7 +5,6 @@ import { glyph, piece, roleOf, type Look, type Mark, type Piece } from '../termi
 import { cleanLine } from '../terminal/text.ts'
 import { shortMessage } from '../cause.ts'
 import { LISTED_LANES, type FanoutView, type NodeView } from './run-view.ts'
-import { blockerOf } from './verdict.ts'
 
 /** One line of the tree. `name`d rows are nodes and branches; the others explain the row above. */
 export interface TreeRow {
@@ -31,6 +30,8 @@ export interface Drawing {
   readonly now: number
   /** Turns the spinner (epoch ms); without it the spinner stands. */
   readonly spin?: number | undefined
+  /** Queued nodes of the scope that is drawn which can no longer start, with what is in their way. */
+  readonly blocked?: ReadonlyMap<NodeView, NodeView>
 }
 
 const OPEN: readonly Mark[] = ['running', 'retrying', 'waiting', 'gate']
@@ -55,9 +56,9 @@ export function gatePieces(node: NodeView): Piece[] {
   return [...pieces, piece(' '), piece('[n]', 'live'), piece(' answer with a comment')]
 }
 
-export function detailOf(node: NodeView, { look, now }: Drawing): Piece[] {
+export function detailOf(node: NodeView, { look, now, blocked }: Drawing): Piece[] {
   const { attempt, retry, gate } = node
-  if (node.mark === 'queued') return queuedDetail(node)
+  if (node.mark === 'queued') return queuedDetail(node, blocked?.get(node))
   if (node.mark === 'skipped')
     return [
       piece(
@@ -112,8 +113,7 @@ function plainDetail(node: NodeView): string {
   return cleanLine(parts.join('; '))
 }
 
-function queuedDetail(node: NodeView): Piece[] {
-  const blocker = blockerOf(node)
+function queuedDetail(node: NodeView, blocker: NodeView | undefined): Piece[] {
   if (!blocker) return []
   const why =
     blocker.fanout?.total !== undefined && blocker.result === undefined

@@ -6,13 +6,14 @@ import { cleanLine } from '../terminal/text.ts'
 import { shortMessage } from '../cause.ts'
 import { BAD, detailOf, gatePieces, isOpen, isWide, type Drawing, type TreeRow } from './row-detail.ts'
 import type { FanoutView, NodeView, RunView, ScopeView } from './run-view.ts'
-import { blockerOf } from './verdict.ts'
+import { blockedIn } from './verdict.ts'
 import { wideRows } from './wide-rows.ts'
 
 /** The rows of a run. */
 export const treeRows = (view: RunView, drawing: Drawing): TreeRow[] => scopeRows(view.root, 0, drawing)
 
-function scopeRows(scope: ScopeView, depth: number, drawing: Drawing): TreeRow[] {
+function scopeRows(scope: ScopeView, depth: number, around: Drawing): TreeRow[] {
+  const drawing = { ...around, blocked: blockedIn(scope) }
   const nodes = [...scope.nodes.values()]
   const rows: TreeRow[] = []
   for (let from = 0; from < nodes.length;) {
@@ -59,8 +60,8 @@ function finishedRow(group: readonly NodeView[], depth: number): TreeRow {
 }
 
 function queuedRows(group: readonly NodeView[], depth: number, drawing: Drawing): TreeRow[] {
-  const blocked = group.filter((node) => blockerOf(node))
-  const waiting = group.filter((node) => !blocked.includes(node))
+  const blocked = group.filter((node) => drawing.blocked?.has(node))
+  const waiting = group.filter((node) => !drawing.blocked?.has(node))
   if (group.length <= 3) return group.flatMap((node) => nodeRows(node, depth, drawing))
   const row = (nodes: readonly NodeView[], what: string): TreeRow[] =>
     nodes.length === 0

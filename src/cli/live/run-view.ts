@@ -2,6 +2,7 @@
 // alone (fold.ts), so a run that is watched from another process looks the same as one's own. Small: what ended well
 // inside a wide fan-out shrinks to counts. Must not: decide anything, or draw (render-live.ts).
 import type { Failure, Result } from '../../core/failure.ts'
+import { graphOf } from '../../core/graph.ts'
 import type { Node, Pipeline } from '../../core/pipeline.ts'
 import type { Mark } from '../terminal/style.ts'
 
@@ -200,7 +201,7 @@ export function newScopeView(init: {
 }
 
 export function newNodeView(inside: ScopeView, id: string, kind?: string): NodeView {
-  const def = inside.defs.find((node) => node.id === id)
+  const def = graphOf(inside.defs).byId.get(id)
   const node: NodeView = {
     id,
     path: prefixOf(inside) + id,

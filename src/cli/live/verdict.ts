@@ -1,5 +1,6 @@
 // Owns: what is certain before a run has ended: that it will fail, and which nodes can no longer start. Computed from
 // the view model when it is drawn. Must not: guess; where a route or an expression could still turn it, it says nothing.
+import { graphOf } from '../../core/graph.ts'
 import type { NodeView, RunView, ScopeView } from './run-view.ts'
 
 const BAD = new Set(['failure', 'error', 'timeout'])
@@ -21,17 +22,19 @@ const scopeIsDoomed = (scope: ScopeView): boolean => [...scope.nodes.values()].s
 /** Whether the run will end as a failure, whatever else happens. */
 export const runIsDoomed = (view: RunView): boolean => view.result === undefined && scopeIsDoomed(view.root)
 
-/** The node that keeps a queued node from ever starting; undefined when it may still start. */
-export function blockerOf(node: NodeView, seen: Set<string> = new Set()): NodeView | undefined {
-  if (node.startedAt !== undefined || !node.def || node.def.when || node.def.routed || seen.has(node.id))
-    return undefined
-  seen.add(node.id)
-  for (const need of node.def.needs) {
-    const other = node.inside.nodes.get(need)
-    if (!other) continue
-    if (isDoomed(other)) return other
-    const blocker = blockerOf(other, seen)
-    if (blocker) return blocker
+/** Queued nodes of a scope that can no longer start, each with the node that is in its way. Linear in the scope. */
+export function blockedIn(scope: ScopeView): ReadonlyMap<NodeView, NodeView> {
+  const blocked = new Map<NodeView, NodeView>()
+  const graph = graphOf(scope.defs)
+  const reached = [...scope.nodes.values()].filter(isDoomed).map((node) => ({ node, blocker: node }))
+  for (const { node, blocker } of reached) {
+    for (const id of graph.dependents.get(node.id) ?? []) {
+      const next = scope.nodes.get(id)
+      // A `when` of its own may hold all the same; a route may lead there.
+      if (!next?.def || next.startedAt !== undefined || next.def.when || next.def.routed || blocked.has(next)) continue
+      blocked.set(next, blocker)
+      reached.push({ node: next, blocker })
+    }
   }
-  return undefined
+  return blocked
 }
