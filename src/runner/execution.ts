@@ -62,7 +62,10 @@ export interface Execution {
   readonly end: Promise<RunEnd>
 }
 
-/** Begins with `first` (create, resume or retry); its refusal leaves everything as it was, for the caller to undo. */
+/**
+ * Begins with `first` (create, resume or retry); its refusal leaves everything as it was, for the caller to undo. Throws
+ * `store.unwritable` if not even that could be put on record; then nothing was started.
+ */
 export async function beginExecution(parts: ExecutionParts, first: Told): Promise<Execution | Refusal> {
   let telemetry: TelemetryPort | undefined
   let begun = false
@@ -79,6 +82,8 @@ export async function beginExecution(parts: ExecutionParts, first: Told): Promis
   const refusal = await host.send(first)
   if (refusal) {
     host.abandon()
+    const error = host.failed()
+    if (error instanceof Error) throw error
     return refusal
   }
   const { place } = parts

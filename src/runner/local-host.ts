@@ -46,8 +46,14 @@ export interface LocalHost {
 
 interface Queued {
   readonly told: Told
-  readonly reply?: (refusal: Refusal | undefined) => void
+  readonly reply?: ((refusal: Refusal | undefined) => void) | undefined
 }
+
+interface Reply {
+  readonly reply: Queued['reply']
+  readonly refusal: Refusal | undefined
+}
+const UNRECORDED: Refusal = { refused: 'conflict', message: 'the run cannot record it: its journal cannot be written' }
 
 export function createLocalHost(options: LocalHostOptions): LocalHost {
   const host = new Host(options)
@@ -112,7 +118,9 @@ class Host {
 
   async #turn(): Promise<void> {
     const entries: Entry[] = []
-    const replies: (() => void)[] = []
+    const replies: Reply[] = []
+    let committed = true
+    if (this.#over) return
     try {
       this.#drain(entries, replies)
       const committing = entries.length > 0 ? this.#log.commit() : undefined
@@ -121,9 +129,10 @@ class Host {
       // A second failure, in memory: nothing can be decided any more.
       if (this.failure !== undefined) return this.#giveUp(error)
       this.fail(error)
+      committed = false
     }
     this.#tell(entries)
-    for (const reply of replies) reply()
+    for (const { reply, refusal } of replies) reply?.(committed ? refusal : UNRECORDED)
     if (this.#options.state.phase === 'ended' || this.#options.state.phase === 'interrupted') return this.#end()
     this.#matchCommands()
     this.#scheduled = false
@@ -133,17 +142,18 @@ class Host {
     }
   }
 
-  #drain(entries: Entry[], replies: (() => void)[]): void {
+  #drain(entries: Entry[], replies: Reply[]): void {
     const { state, clock } = this.#options
     const batch = this.#queue
     this.#queue = []
     for (const [index, { told, reply }] of batch.entries()) {
       try {
         const result = advance({ state, log: this.#log, now: clock.now }, told)
-        if (isRefusal(result)) replies.push(() => reply?.(result))
-        else {
+        if (isRefusal(result)) {
+          replies.push({ reply, refusal: result })
+        } else {
           for (const entry of result) entries.push(entry)
-          replies.push(() => reply?.(undefined))
+          replies.push({ reply, refusal: undefined })
         }
       } catch (error) {
         // What was not decided yet is decided in memory, together with the abort.

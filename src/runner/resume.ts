@@ -12,6 +12,7 @@ import type { JournalWriter } from '../journal/store.ts'
 import type { Told } from './advance.ts'
 import { beginExecution, isExecution } from './execution.ts'
 import { executionParts } from './execution-parts.ts'
+import { finalOf } from './final.ts'
 import { foldRun } from './fold.ts'
 import { acquireLease, lockedError, readLease, type Lease } from './lease.ts'
 import { recoverRun, standingOf } from './recover.ts'
@@ -126,12 +127,18 @@ async function begin(
   }
   const { lease, sentinel } = held
   lease?.update({ execution: state.execution + 1, sentinel: sentinel?.identity() })
+  const before = finalOf(state)
   // From here on a death is the sentinel's business: it finds a run without final.json.
   ports.store.deleteFinal(runId)
   const parts = executionParts(ports, { state, writer, identity, secrets, hold: lease && { lease, sentinel } })
-  const begun = await beginExecution(parts, told)
-  if (isExecution(begun)) return { runId, execution: begun, end: begun.end }
-  throw new Error(`decided twice, and differently: ${begun.message}`)
+  try {
+    const begun = await beginExecution(parts, told)
+    if (isExecution(begun)) return { runId, execution: begun, end: begun.end }
+    throw new Error(`decided twice, and differently: ${begun.message}`)
+  } catch (error) {
+    ports.store.writeFinal(runId, before)
+    throw error
+  }
 }
 
 /** Secret params of the run that have to be given again. */

@@ -12,7 +12,7 @@ import type { Pipeline } from '../core/pipeline.ts'
 import { newRun } from '../core/state.ts'
 import { toTimestamp } from '../core/time.ts'
 import type { RunIdentity } from '../journal/run-identity.ts'
-import type { Store } from '../journal/store.ts'
+import type { JournalWriter, Store } from '../journal/store.ts'
 import type { Told } from './advance.ts'
 import { beginExecution, isExecution, type Execution, type RunEnd } from './execution.ts'
 import { executionParts } from './execution-parts.ts'
@@ -68,7 +68,12 @@ export async function startRun(options: StartOptions, ports: RunnerPorts): Promi
     runId,
     exists: (id) => existsSync(store.paths(id).directory),
   })
-  if (!key.owned) return { runId: key.runId, execution: undefined, end: followRun(key.runId, ports) }
+  if (!key.owned) {
+    const end = followRun(key.runId, ports)
+    // A caller that follows in its own way need not wait for this one.
+    end.catch(() => {})
+    return { runId: key.runId, execution: undefined, end }
+  }
   try {
     return await startNew(runId, options, ports)
   } catch (error) {
@@ -102,6 +107,7 @@ async function startNew(runId: string, options: StartOptions, ports: RunnerPorts
   const staged = await ports.store.create({ identity, pipeline, mask: secrets.mask, sync: ports.sync })
   let sentinel: Sentinel | undefined
   let lease: Lease | undefined
+  let writer: JournalWriter | undefined
   const { directory } = ports.store.paths(runId)
   try {
     if (staged.pipelineMasked) {
@@ -113,16 +119,18 @@ async function startNew(runId: string, options: StartOptions, ports: RunnerPorts
       sentinel = await sentinelFor(directory, ports, () => lease)
       lease = acquireLease(staged.directory, { role: 'runner', execution: 1, sentinel: sentinel?.identity() })
     }
-    const writer = staged.publish()
+    writer = staged.publish()
     lease?.moveTo(directory)
     const parts = executionParts(ports, { state, writer, identity, secrets, hold: lease && { lease, sentinel } })
     const begun = await beginExecution(parts, told)
     if (isExecution(begun)) return { runId, execution: begun, end: begun.end }
     throw new Error(`decided twice, and differently: ${begun.message}`)
   } catch (error) {
-    lease?.release()
-    sentinel?.dismiss()
     staged.discard()
+    // Published, but without an entry: there is no run.
+    if (writer?.committedSeq === 0) ports.store.remove(runId)
+    else lease?.release()
+    sentinel?.dismiss()
     throw error
   }
 }

@@ -50,7 +50,7 @@ export async function takeOver(options: TakeOverOptions): Promise<Final | undefi
   const holder = readLease(directory)
   const lease = await leaseOf(directory, { role: 'takeover', execution: holder?.execution ?? 1 }, options.atOnce)
   try {
-    lease.keep(() => process.exit(1))
+    lease.keep(() => {})
     return isEnded(store, runId) ? undefined : await endInterrupted(options, holder?.pid)
   } finally {
     if (existsSync(directory)) lease.release()

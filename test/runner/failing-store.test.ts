@@ -12,6 +12,7 @@ import { childEnvironment, temporaryDirectory } from '../support/cli.ts'
 import { define, portsFor } from './compose.ts'
 import { journalProblems } from './journal-check.ts'
 import { entriesOf, eventsOf, onDisk, processesOf, start } from './run-support.ts'
+import { until } from './until.ts'
 
 /** A journal on a disk that is full from the nth commit on. */
 const fullAfter =
@@ -36,6 +37,30 @@ describe('a store that fails', () => {
       code: 'store.unwritable',
       exitCode: 5,
     })
+  })
+
+  it('full at the first entry: nothing was started, and there is no run', async () => {
+    const store = onDisk()
+    const cwd = temporaryDirectory()
+    const definition = define([run('a', { run: 'touch started.txt' })])
+    await expect(start(definition, store, { cwd, interpose: fullAfter(0) })).rejects.toMatchObject({
+      code: 'store.unwritable',
+    })
+    expect(store.list()).toEqual([])
+    expect(existsSync(path.join(cwd, 'started.txt'))).toBe(false)
+    await until(() => processesOf(path.basename(path.dirname(store.directory))).length === 0)
+  })
+
+  it('full at a resume: the run stays as it was', async () => {
+    const store = onDisk()
+    const { runId, execution, end } = await start(define([run('a', { run: 'sleep 60' })]), store)
+    await execution?.send({ type: 'cancel', by: { kind: 'user' }, force: false })
+    const { final } = await end
+    const ports = portsFor(store, { env: childEnvironment(), interpose: fullAfter(0) })
+    await expect(resumeRun({ runId }, ports)).rejects.toMatchObject({ code: 'store.unwritable' })
+    expect(store.readFinal(runId)).toEqual(final)
+    expect(existsSync(store.paths(runId).lease)).toBe(false)
+    expect(eventsOf(store, runId, 'run.resumed')).toEqual([])
   })
 
   it('full in the middle: everything ends, the reason says what was kept, and the run is at rest', async () => {
