@@ -40,13 +40,16 @@ export interface ShowOptions {
 interface Showing extends ShowOptions {
   /** Queued nodes of the scope that can no longer start. */
   readonly blocked?: ReadonlyMap<NodeView, NodeView>
+  /** The run is over: what did not start was not reached. */
+  readonly over: boolean
 }
 
 const ROWS_BEFORE_FOLDING = 40
 
 /** Rows of the table. More than 40: what ended well folds. */
 export function showRows(view: RunView, options: ShowOptions): Row[] {
-  const rows = scopeRows(view.root, '', options)
+  const over = view.phase === 'ended' || view.phase === 'interrupted'
+  const rows = scopeRows(view.root, '', { ...options, over })
   const folded = !options.all && rows.length > ROWS_BEFORE_FOLDING ? foldPlain(rows) : rows
   return folded.map((row) => cells(row, options.look))
 }
@@ -81,7 +84,7 @@ function cells(row: Shown, look: Look): Row {
   ]
 }
 
-function scopeRows(scope: ScopeView, lead: string, options: ShowOptions): Shown[] {
+function scopeRows(scope: ScopeView, lead: string, options: Omit<Showing, 'blocked'>): Shown[] {
   const showing: Showing = { ...options, blocked: blockedIn(scope) }
   return [...scope.nodes.values()].flatMap((node) => nodeRows(node, lead, showing))
 }
@@ -92,7 +95,7 @@ function nodeRows(node: NodeView, lead: string, options: Showing): Shown[] {
       ? undefined
       : (node.finishedAt ?? options.now) - node.startedAt
   const own: Shown = {
-    mark: node.mark,
+    mark: node.mark === 'queued' && options.over ? 'skipped' : node.mark,
     name: lead + node.id,
     state: stateOf(node, options),
     visits: node.visit,
@@ -106,7 +109,7 @@ function nodeRows(node: NodeView, lead: string, options: Showing): Shown[] {
   return [own]
 }
 
-function fanoutRows(fanout: FanoutView, lead: string, options: ShowOptions): Shown[] {
+function fanoutRows(fanout: FanoutView, lead: string, options: Showing): Shown[] {
   const lanes = [...fanout.lanes.values()].sort((a, b) => a.index - b.index)
   const rows = lanes.flatMap((lane) => laneRows(lane, lead, options))
   const hidden =
@@ -127,7 +130,7 @@ function fanoutRows(fanout: FanoutView, lead: string, options: ShowOptions): Sho
   ]
 }
 
-function laneRows(lane: ScopeView, lead: string, options: ShowOptions): Shown[] {
+function laneRows(lane: ScopeView, lead: string, options: Showing): Shown[] {
   const timeMs = lane.startedAt === 0 ? undefined : (lane.finishedAt ?? options.now) - lane.startedAt
   const retries = lane.spend.retries > 0 ? `success ${counted(lane.spend.retries, 'retry', 'retries')}` : 'success'
   const own: Shown = {
@@ -143,7 +146,7 @@ function laneRows(lane: ScopeView, lead: string, options: ShowOptions): Shown[] 
   if (lane.result === 'success') return [own, ...inside]
   const telling = options.all ? inside : inside.filter(({ plain }) => !plain)
   if (telling.length > 0) return telling
-  const state = lane.result === undefined ? 'running' : resultWord(lane.result)
+  const state = lane.result === undefined ? (options.over ? 'lost' : 'running') : resultWord(lane.result)
   return [
     {
       ...own,
@@ -163,6 +166,7 @@ function laneRows(lane: ScopeView, lead: string, options: ShowOptions): Shown[] 
 
 /** The word of a state, and what is worth knowing besides. */
 function stateOf(node: NodeView, options: Showing): string {
+  if (node.mark === 'queued' && options.over) return 'not reached'
   if (node.mark === 'queued') return options.blocked?.has(node) === true ? 'will be skipped' : 'queued'
   if (node.mark === 'retrying') return `retrying, attempt ${node.retry?.next} of ${node.retry?.max}`
   if (node.mark === 'gate') return 'waits for an answer'

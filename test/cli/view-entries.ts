@@ -9,7 +9,7 @@ import { newRunView, type RunView } from '../../src/cli/live/run-view.ts'
 
 export const RUN_ID = '01KH3DN4STSZ3MVKB58YY6RE57'
 export const TRACE_ID = '5f0c2f7d91c84d2ab0b6a1f7f3e40a11'
-export const START_MS = Date.parse('2026-11-21T09:22:03Z')
+const START_MS = Date.parse('2026-11-21T09:22:03Z')
 
 export const failureOf = (code: FailureCode, message: string, more: Partial<Failure> = {}): Failure => ({
   code,

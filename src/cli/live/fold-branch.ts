@@ -2,6 +2,7 @@
 import type { EventOf } from '../../core/events.ts'
 import { originalCause, type Failure, type Result } from '../../core/failure.ts'
 import { shortMessage } from '../cause.ts'
+import type { Mark } from '../terminal/style.ts'
 import {
   around,
   FAILED_LANES,
@@ -65,4 +66,15 @@ function markRetried(lane: ScopeView): void {
   if (retriedLanes.has(lane) || lane.owner?.fanout === undefined) return
   retriedLanes.add(lane)
   lane.owner.fanout.retried++
+}
+
+const OPEN: readonly Mark[] = ['running', 'retrying', 'waiting', 'gate']
+
+/** The process of the run is gone: what was open is lost until a resume goes on with it. */
+export function loseOpen(scope: ScopeView, failure: Failure): void {
+  for (const node of scope.nodes.values()) {
+    if (OPEN.includes(node.mark)) Object.assign(node, { mark: 'error', failure })
+    if (node.inner) loseOpen(node.inner, failure)
+    for (const lane of node.fanout?.lanes.values() ?? []) if (lane.result === undefined) loseOpen(lane, failure)
+  }
 }

@@ -4,18 +4,10 @@ import type { Entry, Event, EventOf, EventType } from '../../core/events.ts'
 import { originalCause, type Failure, type Result } from '../../core/failure.ts'
 import { fromTimestamp } from '../../core/time.ts'
 import { markOf, type Mark } from '../terminal/style.ts'
-import { countRetried, finishBranch, uncount } from './fold-branch.ts'
+import { countRetried, finishBranch, loseOpen, uncount } from './fold-branch.ts'
 import { add, spendMore } from './fold-spend.ts'
-import {
-  around,
-  fanoutOf,
-  laneOf,
-  newNodeView,
-  nodeAt,
-  type AttemptView,
-  type NodeView,
-  type RunView,
-} from './run-view.ts'
+import { stopWaiting, wait } from './fold-wait.ts'
+import { fanoutOf, laneOf, newNodeView, nodeAt, type AttemptView, type NodeView, type RunView } from './run-view.ts'
 
 /** Takes one entry into the view, in place. */
 export function foldEntry(view: RunView, entry: Entry): void {
@@ -47,6 +39,7 @@ const FOLD: { readonly [T in EventType]: Fold<T> } = {
   'run.cancel_requested': (view) => void (view.phase = 'canceling'),
   'run.interrupted': (view, event, at) => {
     view.phase = 'interrupted'
+    loseOpen(view.root, event.failure)
     view.failure = event.failure
     view.result = 'error'
     view.finishedAt = at
@@ -121,7 +114,10 @@ const FOLD: { readonly [T in EventType]: Fold<T> } = {
   },
   'attempt.lost': (view, event) => {
     const attempt = openAttempt(view, event.attempt_id)
-    if (attempt) endAttempt(view, attempt.node, event.attempt_id)
+    if (!attempt) return
+    endAttempt(view, attempt.node, event.attempt_id)
+    attempt.node.mark = 'error'
+    attempt.node.failure = event.failure
   },
   'retry.scheduled': (view, event) => {
     const node = nodeAt(view, event.node)
@@ -227,6 +223,11 @@ function startNode(view: RunView, event: EventOf<'node.started'>, at: number): v
     retryCount: 0,
   })
   if (event.kind === 'wait') node.mark = 'waiting'
+  // A gate that goes on after a resume was opened before.
+  if (node.gate) {
+    node.mark = 'gate'
+    view.gates.set(event.node, node.gate)
+  }
 }
 
 function finishNode(view: RunView, event: EventOf<'node.finished'>, at: number): void {
@@ -295,15 +296,4 @@ function closeGate(view: RunView, path: string): void {
   if (node?.gate === undefined) return
   node.gate = undefined
   if (node.mark === 'gate') node.mark = 'running'
-}
-
-function stopWaiting(node: NodeView): void {
-  if (node.attempt?.waitingUntil === undefined) return
-  node.attempt.waitingUntil = undefined
-  node.mark = 'running'
-  wait(node, -1)
-}
-
-function wait(node: NodeView, by: 1 | -1): void {
-  for (const { scope } of around(node)) if (scope.key !== undefined && scope.owner) fanoutOf(scope.owner).waiting += by
 }

@@ -143,7 +143,7 @@ export const LISTED_LANES = 8
 export const FAILED_LANES = 50
 export const FAILURE_GROUPS = 100
 
-export const newSpend = (): Spend => ({
+const newSpend = (): Spend => ({
   attempts: 0,
   retries: 0,
   input: 0,
@@ -179,7 +179,7 @@ export function newRunView(pipeline: Pipeline | undefined, options: { readonly k
   }
 }
 
-export function newScopeView(init: {
+function newScopeView(init: {
   readonly defs: readonly Node[]
   readonly startedAt: number
   readonly owner?: NodeView
@@ -258,7 +258,7 @@ export function nodeAt(view: RunView, path: string): NodeView | undefined {
 }
 
 /** Scope of a child pipeline. */
-export function childScope(node: NodeView): ScopeView {
+function childScope(node: NodeView): ScopeView {
   const defs = node.def?.kind === 'child' ? node.def.child.pipeline.nodes : []
   node.inner ??= newScopeView({ defs, owner: node, startedAt: node.startedAt ?? 0 })
   return node.inner

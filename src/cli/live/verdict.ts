@@ -6,7 +6,7 @@ import type { NodeView, RunView, ScopeView } from './run-view.ts'
 const BAD = new Set(['failure', 'error', 'timeout'])
 
 /** Whether the node will end (or has ended) in a way that fails its scope. */
-export function isDoomed(node: NodeView): boolean {
+function isDoomed(node: NodeView): boolean {
   if (node.result !== undefined)
     return BAD.has(node.result) && !node.tolerated && !node.routed && node.def?.allow_failure !== true
   if (node.def && (node.def.allow_failure || node.def.routes.length > 0)) return false
