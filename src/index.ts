@@ -1,5 +1,4 @@
-// Owns: the library surface: what programs and TypeScript pipelines import from 'spanwright'. Named re-exports, and the
-// one composition that they need; must not hold anything else.
+// Owns: the library surface: named re-exports, and the one composition that programs need. Must not hold anything else.
 import { parseDefinition } from './pipeline/load.ts'
 import { celExpressions } from './pipeline/expressions.ts'
 import { readParams } from './pipeline/params.ts'

@@ -26,6 +26,16 @@ export function shortMessage(failure: Failure): string {
   return rest === '' ? text : rest
 }
 
+/**
+ * The attempt in which it began: that of the innermost reason which names one. A check's or hook's command has none of
+ * its own.
+ */
+export function originAttempt(failure: Failure): string | undefined {
+  const reasons: Failure[] = []
+  for (let at: Failure | undefined = failure; at; at = at.causes?.[0]) reasons.unshift(at)
+  return reasons.find(({ attempt_id }) => attempt_id !== undefined)?.attempt_id
+}
+
 export interface ChainLink {
   readonly code: string
   /** Attempt, node or branch; `run` where nothing else is known. */
@@ -37,7 +47,7 @@ export interface ChainLink {
 export function causeChain(failure: Failure, nodes: readonly FinalNode[]): ChainLink[] {
   const reasons: Failure[] = []
   for (let at: Failure | undefined = failure; at; at = at.causes?.[0]) reasons.unshift(at)
-  const origin = reasons[0]?.attempt_id
+  const origin = originAttempt(failure)
   const links: ChainLink[] = []
   for (const [depth, reason] of reasons.entries()) {
     const where =
@@ -60,7 +70,8 @@ function placeOf(reason: Failure, nodes: readonly FinalNode[], origin: string | 
 export function failedSentence(failure: Failure, nodes: readonly FinalNode[]): string {
   const cause = originalCause(failure)
   const message = shortMessage(cause).replace(/\.$/, '')
-  const parsed = cause.attempt_id === undefined ? undefined : parseAttemptId(cause.attempt_id)
+  const origin = originAttempt(failure)
+  const parsed = origin === undefined ? undefined : parseAttemptId(origin)
   if (!parsed) return message
   const segments = parsed.path.split('/')
   const id = segments.at(-1) ?? parsed.path

@@ -7,7 +7,7 @@ import type { Budget } from '../core/pipeline.ts'
 import { count, counted, elapsed, spend, tokens, usd } from './terminal/amounts.ts'
 import { glyph, line, markOf, paint, piece, symbol, type Look } from './terminal/style.ts'
 import { cleanLine, cut, padEnd, wrap } from './terminal/text.ts'
-import { causeChain, failedSentence, tailLines, type FinalNode } from './cause.ts'
+import { causeChain, failedSentence, originAttempt, tailLines, type FinalNode } from './cause.ts'
 
 /** What final.json says, and what the caller knows besides. */
 export interface Closing {
@@ -217,9 +217,9 @@ function shortSums(run: Closing, look: Look): string[] {
 /** Three commands: look at the run, look at the attempt, go on. */
 export function nextCommands(run: Closing): { readonly label: string; readonly command: string }[] {
   const store = run.storeOption ?? ''
-  const cause = run.failure && originalCause(run.failure)
   const attempt =
-    cause?.attempt_id ?? run.nodes.findLast(({ failure }) => failure?.attempt_id !== undefined)?.failure?.attempt_id
+    (run.failure && originAttempt(run.failure)) ??
+    run.nodes.findLast(({ failure }) => failure?.attempt_id !== undefined)?.failure?.attempt_id
   const node = attempt === undefined ? undefined : parseAttemptId(attempt)?.path
   const goOn = run.resumable
     ? { label: 'go on', command: `spanwright resume ${run.shortId}${store}` }

@@ -47,7 +47,7 @@ export function runJson(facts: RunFacts, now: number): { readonly [key: string]:
     failure: final?.failure ?? null,
     key: identity.key ?? null,
     labels: identity.labels,
-    started_at: identity.created,
+    started_at: final?.started_at ?? identity.created,
     finished_at: final?.finished_at ?? null,
     duration_ms: final?.duration_ms ?? Math.max(0, Math.round(now - started)),
     resumable: final?.resumable ?? null,
