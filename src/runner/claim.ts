@@ -78,13 +78,15 @@ export function renewClaim(file: string, token: string, extra: object = {}): boo
 /** Gives the claim back. Does nothing when it is no longer the holder's. */
 export function releaseClaim(file: string, token: string): void {
   if (readLink(file)?.token !== token) return
-  rmSync(file, { force: true })
-  // Links of takers that died half way. A draft belongs to a taker that is about to see that it came too late.
+  // Links of takers that died half way go first: as long as this claim stands, none of them can be part of a takeover.
+  // Afterwards they could be those of the next one. A draft belongs to a taker that is about to see that it is too late.
   const leftovers = `${path.basename(file)}.over-`
   for (const name of readdirSync(path.dirname(file))) {
-    if (name.startsWith(leftovers) && !name.includes('.draft-'))
+    if (name.startsWith(leftovers) && !name.includes('.draft-')) {
       rmSync(path.join(path.dirname(file), name), { force: true })
+    }
   }
+  rmSync(file, { force: true })
 }
 
 const overPath = (file: string, token: string): string => `${file}.over-${token}`
