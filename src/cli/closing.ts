@@ -26,6 +26,8 @@ export interface Closing {
   readonly budget?: Budget | undefined
   /** ` --store DIR`, where a command needs it to find the run. */
   readonly storeOption?: string
+  /** The pipeline file as the caller may name it; absent when a program passed the pipeline. */
+  readonly pipelineFile?: string | undefined
 }
 
 const VERB = {
@@ -223,7 +225,12 @@ export function nextCommands(run: Closing): { readonly label: string; readonly c
   const node = attempt === undefined ? undefined : parseAttemptId(attempt)?.path
   const goOn = run.resumable
     ? { label: 'go on', command: `spanwright resume ${run.shortId}${store}` }
-    : { label: 'try again', command: `spanwright retry ${run.shortId}${node === undefined ? '' : ` ${node}`}${store}` }
+    : onlyHooksFailed(run) && run.pipelineFile !== undefined
+      ? { label: 'run again', command: `spanwright run ${run.pipelineFile}${store}` }
+      : {
+          label: 'try again',
+          command: `spanwright retry ${run.shortId}${node === undefined ? '' : ` ${node}`}${store}`,
+        }
   const look = { label: 'what happened', command: `spanwright show ${run.shortId}${store}` }
   const second =
     attempt === undefined
@@ -231,6 +238,10 @@ export function nextCommands(run: Closing): { readonly label: string; readonly c
       : { label: 'the attempt', command: `spanwright attempt show ${run.shortId} ${attempt}${store}` }
   return [look, second, goOn]
 }
+
+/** Then no node can be tried again. */
+const onlyHooksFailed = (run: Closing): boolean =>
+  run.result === 'success' || (run.failure?.code === 'hook_failed' && run.failure.attempt_id === undefined)
 
 function commandLines(run: Closing, look: Look): string[] {
   return nextCommands(run).flatMap(({ label, command }) => {

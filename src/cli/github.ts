@@ -3,7 +3,7 @@
 import { appendFileSync } from 'node:fs'
 import { originalCause } from '../core/failure.ts'
 import type { Pipeline } from '../core/pipeline.ts'
-import { causeChain, failedSentence, tailLines } from './cause.ts'
+import { causeChain, failedSentence, originAttempt, tailLines } from './cause.ts'
 import { nextCommands, type Closing } from './closing.ts'
 import type { Output } from './output.ts'
 import { counted, elapsed, spend } from './terminal/amounts.ts'
@@ -32,14 +32,14 @@ export function annotations(run: Closing): string[] {
   if (run.failure) told.push(annotation(`${run.pipeline} ${run.result}`, failedSentence(run.failure, run.nodes)))
   for (const hook of run.hookFailures)
     told.push(annotation(`hook ${hook.hook} failed`, `${hook.node ?? 'run'}: ${originalCause(hook.failure).message}`))
-  const origin = run.failure && originalCause(run.failure).attempt_id
+  const origin = run.failure && originAttempt(run.failure)
   const others = run.nodes.filter(
     ({ failure, result, kind }) =>
       failure !== undefined &&
       result !== 'skip' &&
       result !== 'cancellation' &&
       kind !== 'fanout' &&
-      originalCause(failure).attempt_id !== origin,
+      originAttempt(failure) !== origin,
   )
   for (const { path, failure } of others.slice(0, ANNOUNCED_NODES))
     told.push(annotation(`${path} ${failure!.code}`, originalCause(failure!).message))

@@ -1,5 +1,6 @@
 // Owns: what is said when a run has ended: the closing summary on stderr, the last NDJSON line on stdout, annotations
 // and job summary in GitHub Actions. Must not: compute the summary (closing.ts).
+import path from 'node:path'
 import { SpanwrightError } from '../core/error.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import type { Final } from '../journal/final.ts'
@@ -36,6 +37,7 @@ export async function reportEnd(ended: Ended): Promise<void> {
 }
 
 function closingOf({ store, runId, pipeline, final, invocation }: Ended): Closing {
+  const { file } = store.readIdentity(runId).pipeline
   return {
     runId,
     shortId: shortId(runId, store.list()),
@@ -50,5 +52,6 @@ function closingOf({ store, runId, pipeline, final, invocation }: Ended): Closin
     resumable: final.resumable,
     budget: pipeline.budget,
     storeOption: storeOption(invocation.options),
+    pipelineFile: file === undefined ? undefined : path.relative(process.cwd(), file),
   }
 }

@@ -65,6 +65,9 @@ export const ATTR = {
   failureSource: 'spanwright.failure.source',
   failureMessage: 'spanwright.failure.message',
   failureSignature: 'spanwright.failure.signature',
+  /** The original cause, where the failure passes on another one. */
+  causeCode: 'spanwright.failure.cause.code',
+  causeMessage: 'spanwright.failure.cause.message',
   /** Why a span was skipped or canceled: these are no failures, so they carry no `error.type`. */
   reasonCode: 'spanwright.reason.code',
   reasonMessage: 'spanwright.reason.message',

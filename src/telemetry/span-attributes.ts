@@ -2,7 +2,7 @@
 // here leave the journal.
 import { basename } from 'node:path/posix'
 import type { Children, Rollup } from '../core/events.ts'
-import type { Failure, Result } from '../core/failure.ts'
+import { originalCause, type Failure, type Result } from '../core/failure.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Cost, ProcessFacts, Usage } from '../core/outcome.ts'
 import { ATTR } from './names.ts'
@@ -25,7 +25,25 @@ export function failureAttributes(failure: Failure): Attributes {
     [ATTR.failureSource]: failure.source,
     [ATTR.failureMessage]: bounded(failure.message, LIMITS.messageChars),
     [ATTR.failureSignature]: bounded(failure.signature),
+    ...causeAttributes(failure),
   }
+}
+
+/** What it began with, where the failure only passes on another one: so that every level of a trace tells the cause. */
+function causeAttributes(failure: Failure): Attributes {
+  const cause = originalCause(failure)
+  if (cause === failure) return {}
+  return {
+    [ATTR.causeCode]: cause.code,
+    [ATTR.causeMessage]: bounded(cause.message, LIMITS.messageChars),
+  }
+}
+
+/** Status text: the reason, and its original cause where the reason does not tell it already. */
+function statusText(failure: Failure): string {
+  const cause = originalCause(failure).message
+  const text = failure.message.includes(cause) ? failure.message : `${failure.message}: ${cause}`
+  return bounded(text, LIMITS.messageChars)
 }
 
 /** Status and reason attributes of a span that ended with `result`. */
@@ -35,7 +53,7 @@ export function endingOf(
 ): { status: SpanRecord['status']; attributes: Attributes } {
   if (isFailed(result)) {
     return {
-      status: { code: 'ERROR', message: failure ? bounded(failure.message, LIMITS.messageChars) : result },
+      status: { code: 'ERROR', message: failure ? statusText(failure) : result },
       attributes: failure ? failureAttributes(failure) : {},
     }
   }
