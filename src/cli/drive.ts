@@ -22,6 +22,8 @@ export interface Drive {
   readonly store: Store
   readonly pipeline: Pipeline
   readonly functions?: ReadonlyMap<string, CallFunction> | undefined
+  /** The run that goes on; absent for a new one. */
+  readonly goesOn?: string | undefined
   readonly start: (ports: RunnerPorts) => Promise<StartedRun>
 }
 
@@ -49,6 +51,7 @@ export async function drive(driven: Drive): Promise<number> {
       sync: invocation.options['sync'] as SyncMode | undefined,
       observe: (entries: readonly Entry[]) => progress.entries(entries),
     })
+    if (driven.goesOn !== undefined) progress.earlier(store.read(driven.goesOn))
     const started = await driven.start(ports)
     announce(started.runId)
     if (!started.execution) {

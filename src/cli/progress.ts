@@ -4,7 +4,7 @@ import type { Entry } from '../core/events.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { foldEntry } from './live/fold.ts'
 import type { KeyAction } from './live/keys.ts'
-import { plainLine } from './live/plain.ts'
+import { openQuestions, plainLine } from './live/plain.ts'
 import { newRunView } from './live/run-view.ts'
 import type { Output } from './output.ts'
 import { isInteractive } from './terminal/capabilities.ts'
@@ -13,6 +13,8 @@ export type Ui = 'tty' | 'plain' | 'json' | 'quiet'
 
 export interface Progress {
   readonly ui: Ui
+  /** What was on record before this execution: not shown again, but what is shown builds on it. */
+  earlier(entries: Iterable<Entry>): void
   entries(entries: readonly Entry[]): void
   /** One sentence for the person at the terminal. */
   warn(message: string): void
@@ -42,18 +44,22 @@ export async function createProgress(ui: Ui, options: ProgressOptions): Promise<
   const warn = (message: string): void => output.say(`spanwright: ${message}`)
   switch (ui) {
     case 'quiet':
-      return { ui, entries: () => {}, warn, close: () => {} }
+      return { ui, earlier: () => {}, entries: () => {}, warn, close: () => {} }
     case 'json':
       return {
         ui,
+        earlier: () => {},
         entries: (entries) => output.result(...entries.map((entry) => JSON.stringify(entry))),
         warn,
         close: () => {},
       }
     case 'plain': {
-      const show = (entries: readonly Entry[]): void =>
-        output.say(...entries.flatMap((entry) => plainLine(entry, output.progressLook) ?? []))
-      return { ui, entries: show, warn, close: () => {} }
+      const questions = openQuestions()
+      const show = (entries: readonly Entry[]): void => {
+        const told = entries.flatMap((entry) => [entry, ...questions.askedAgain(entry)])
+        output.say(...told.flatMap((entry) => plainLine(entry, output.progressLook) ?? []))
+      }
+      return { ui, earlier: questions.earlier, entries: show, warn, close: () => {} }
     }
     case 'tty': {
       const { startLive } = await import('./live/live.ts')
@@ -62,7 +68,16 @@ export async function createProgress(ui: Ui, options: ProgressOptions): Promise<
       const take = (entries: readonly Entry[]): void => {
         for (const entry of entries) foldEntry(view, entry)
       }
-      return { ui, entries: take, warn: (message) => live.above(`spanwright: ${message}`), close: () => live.close() }
+      const earlier = (entries: Iterable<Entry>): void => {
+        for (const entry of entries) foldEntry(view, entry)
+      }
+      return {
+        ui,
+        earlier,
+        entries: take,
+        warn: (message) => live.above(`spanwright: ${message}`),
+        close: () => live.close(),
+      }
     }
   }
 }

@@ -130,3 +130,6 @@ export const originOf = (failure: Reason): Reason =>
 export const holds = (failure: Reason | undefined, message: string): boolean =>
   failure !== undefined &&
   (failure.message === message || (failure.causes ?? []).some((cause) => holds(cause, message)))
+
+/** Whether a process is a run's sentinel: it waits in a session of its own and says so in its environment. */
+export const isSentinel = (pid: number): boolean => proc(String(pid), 'environ').includes('SPANWRIGHT_SENTINEL=1')

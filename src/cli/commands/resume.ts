@@ -6,5 +6,11 @@ export const resume: CommandFunction = async (invocation) => {
   const { store, runId, driven, options } = await goingOn(invocation)
   const { drive } = await import('../drive.ts')
   const { resumeRun } = await import('../../runner/resume.ts')
-  return await drive({ invocation, store, ...driven, start: (ports) => resumeRun({ runId, ...options }, ports) })
+  return await drive({
+    invocation,
+    store,
+    ...driven,
+    goesOn: runId,
+    start: (ports) => resumeRun({ runId, ...options }, ports),
+  })
 }

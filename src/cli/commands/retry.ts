@@ -12,5 +12,5 @@ export const retry: CommandFunction = async (invocation) => {
   const { drive } = await import('../drive.ts')
   const { retryRun } = await import('../../runner/resume.ts')
   const start = { runId, node, resetCount: given['resetCount'] === true, mode, ...options } as const
-  return await drive({ invocation, store, ...driven, start: (ports) => retryRun(start, ports) })
+  return await drive({ invocation, store, ...driven, goesOn: runId, start: (ports) => retryRun(start, ports) })
 }
