@@ -38,7 +38,7 @@ export function dropTimers(state: RunState, node: NodeState): void {
 
 /** The time of a visit without attempts. */
 export function setTimeoutTimer(state: RunState, node: NodeState): void {
-  if (node.dueAt !== undefined) addCommand(state, { kind: 'timer', id: timerId.timeout(node), due: node.dueAt })
+  if (node.timeoutAt !== undefined) addCommand(state, { kind: 'timer', id: timerId.timeout(node), due: node.timeoutAt })
 }
 
 export function askGate(state: RunState, node: NodeState): void {

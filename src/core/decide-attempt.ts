@@ -8,7 +8,7 @@ import type { InputOf, Refusal } from './inputs.ts'
 import { LIMITS } from './limits.ts'
 import type { Outcome } from './outcome.ts'
 import { checkId } from './command-queue.ts'
-import { retryDelay } from './policy.ts'
+import { checkOrder, retryDelay } from './policy.ts'
 import { blockingBudget, budgetsOf, limitOf } from './spend.ts'
 import type { BudgetState, NodeState, RunState } from './state.ts'
 import { toTimestamp } from './time.ts'
@@ -133,17 +133,18 @@ export function decideWaiting(state: RunState, input: InputOf<'attempt.waiting'>
 
 /** The next check in order of level, or the end of the attempt. For a fan-out: the next check, or nothing. */
 export function decideChecks(state: RunState, node: NodeState): Event[] {
-  const order = node.def.checks
+  const order = checkOrder(node.def)
   const attempt = node.attempt?.open ? node.attempt : undefined
   if (node.checkFailure || node.checkIndex >= order.length || node.stop) return attempt ? [endOfChecks(node)] : []
-  const check = order[node.checkIndex]!
+  const index = order[node.checkIndex]!
+  const check = node.def.checks[index]!
   const owner = attempt?.id ?? visitId(node.path, node.visits)
   const site: Site = { scope: node.scope, node, what: `check ${check.name} of node ${node.path}`, outcome: { result: 'success', label: attempt?.acted?.label, failure: undefined } }
   const evaluated = evaluateAll(state, site, commandExpressions(check.run, node.scope, node))
   const base = {
-    node: node.path, visit: node.visits, ...(attempt && { attempt_id: attempt.id }), name: check.name, index: node.checkIndex, level: check.level, required: check.required,
+    node: node.path, visit: node.visits, ...(attempt && { attempt_id: attempt.id }), name: check.name, index, level: check.level, required: check.required,
   }
-  const spanId = spanIdOf(state.runId, state.execution, `check ${checkId(owner, node.checkIndex)}`)
+  const spanId = spanIdOf(state.runId, state.execution, `check ${checkId(owner, index)}`)
   const started: Event = { type: 'check.started', ...base, inputs: evaluated.value ?? {}, span_id: spanId, parent_span_id: attempt?.spanId ?? node.spanId }
   if (!evaluated.failure) return [started]
   return [started, { type: 'check.finished', ...base, passed: false, failure: checkFailed(check.name, evaluated.failure, attempt?.id), duration_ms: 0, span_id: spanId }]

@@ -1,7 +1,7 @@
 // Owns: the next hook of a node or of the run.
 import { commandExpressions, evaluateAll, type Site } from './evaluation.ts'
 import type { Event, EventOf } from './events.ts'
-import { newHooks } from './hook-list.ts'
+import { hookAt, newHooks } from './hook-list.ts'
 import type { Failure, Result } from './failure.ts'
 import { failure } from './failures.ts'
 import { spanIdOf, visitId } from './ids.ts'
@@ -14,19 +14,18 @@ export function hooksLeft(state: RunState, node: NodeState | undefined, result: 
 }
 
 const hooksOf = (state: RunState, node: NodeState | undefined, result: Result): HookRun =>
-  node ? node.hooks ?? newHooks(state, node.def.hooks, result) : state.hooks!
+  node ? node.hooks ?? newHooks(state, node, result) : state.hooks!
 
 /** Starts the next hook; one whose expressions fail has failed (and is on record as such) without having run. */
 export function decideHook(state: RunState, node: NodeState | undefined, result: Result, about: { readonly failure?: Failure | undefined; readonly label?: string | undefined }): Event[] {
   const { event, index } = nextHook(state, node, result)
-  const definition = (node?.def.hooks ?? state.pipeline.hooks)[event][index]!
-  const scope = node?.scope ?? state.root
-  const site: Site = { scope, node, what: `hook ${event} of ${node?.path ?? 'the run'}`, outcome: { result, label: about.label, failure: about.failure } }
-  const evaluated = evaluateAll(state, site, commandExpressions(definition.run, scope, node))
+  const { hook: definition, scope, own } = hookAt(state, node, event, index)
+  const site: Site = { scope, node: own ? node : undefined, what: `hook ${event} of ${node?.path ?? 'the run'}`, outcome: { result, label: about.label, failure: about.failure } }
+  const evaluated = evaluateAll(state, site, commandExpressions(definition.run, scope, site.node))
   const owner = node ? visitId(node.path, node.visits) : 'run'
   const started: EventOf<'hook.started'> = {
     type: 'hook.started', ...(node && { node: node.path, visit: node.visits }), hook: event, name: definition.name, index, result,
-    inputs: evaluated.value ?? {},
+    inputs: evaluated.value ?? {}, ...(node && about.failure && { failure: about.failure }),
     span_id: spanIdOf(state.runId, state.execution, `hook ${owner}#${event}:${index}:${node?.attempt?.number ?? 0}`), parent_span_id: node?.spanId ?? state.spanId,
   }
   return evaluated.failure ? [started, hookEnd(started, evaluated.failure)] : [started]

@@ -5,7 +5,7 @@ import { decideExpansion } from './decide-fanout.ts'
 import { decideHook, hooksLeft } from './decide-hooks.ts'
 import { parseDuration } from './duration.ts'
 import type { Event, EventOf } from './events.ts'
-import type { Failure } from './failure.ts'
+import { originalCause, type Failure } from './failure.ts'
 import { failure } from './failures.ts'
 import { pathWithoutVisits, spanIdOf, visitId } from './ids.ts'
 import type { Json, JsonObject } from './json.ts'
@@ -29,19 +29,19 @@ export function decideNode(state: RunState, node: NodeState, now: number): Event
 
 // -- entering
 
-function decideEnter(state: RunState, node: NodeState, now: number): Event[] {
+/** A node that may start: its visit, or why it is skipped. */
+export function decideEnter(state: RunState, node: NodeState, now: number): Event[] {
   if (node.enterVia) return [started(state, node, node.enterVia, now)]
   const out = selectedOut(state, node)
   if (out) return [skipped(state, node, out)]
   const { when } = node.def
   const healthy = !node.def.needs.some((id) => node.scope.nodes.get(id)!.failed || node.scope.nodes.get(id)!.canceled) && !state.cancel
-  const onlySuccess = !when || when.calls.every((call) => call === 'success')
-  if (!healthy && onlySuccess) return [skipped(state, node, upstreamFailed(node))]
-  if (when) {
-    const site: Site = { scope: node.scope, node, what: `when of node ${node.path}` }
-    const held = holds(state, site, when.expression)
-    if (held.failure) return [started(state, node, 'needs', now, held.failure)]
-    if (!held.value) return [skipped(state, node, failure('when_false', 'scheduler', `Skipped: \`${when.expression}\` is false`))]
+  if (!when) return [healthy ? started(state, node, 'needs', now) : skipped(state, node, upstreamFailed(node))]
+  const held = holds(state, { scope: node.scope, node, what: `when of node ${node.path}` }, when.expression)
+  if (held.failure) return [started(state, node, 'needs', now, held.failure)]
+  if (!held.value) {
+    const because = !healthy && when.calls.every((call) => call === 'success')
+    return [skipped(state, node, because ? upstreamFailed(node) : failure('when_false', 'scheduler', `Skipped: \`${when.expression}\` is false`))]
   }
   return [started(state, node, 'needs', now)]
 }
@@ -97,15 +97,16 @@ function visitLimit(node: NodeState): Failure | undefined {
 /** Kinds without attempts evaluate what they need when they start; attempts do so each time. */
 function begin(state: RunState, node: NodeState, now: number): Partial<EventOf<'node.started'>> {
   const { def } = node
-  const timeout = def.timeout_ms !== undefined ? { due_at: toTimestamp(now + def.timeout_ms) } : {}
+  const timeoutAt = def.timeout_ms === undefined ? undefined : toTimestamp(now + def.timeout_ms)
+  const timeout = timeoutAt === undefined ? {} : { due_at: timeoutAt }
   if (def.kind === 'run' || def.kind === 'agent' || def.kind === 'call') return {}
   if (def.kind === 'fanout') return timeout
   const site: Site = { scope: node.scope, node, what: `node ${node.path}` }
   const evaluated = evaluateAll(state, site, environmentExpressions(node.scope, node, new Set(def.expressions)))
   if (evaluated.failure) return { failure: evaluated.failure }
   const inputs = evaluated.value
-  if (def.kind === 'gate') return { inputs, ...timeout }
-  if (def.kind === 'wait') return waitUntil(def.wait, inputs, now, node.path)
+  if (def.kind === 'gate') return { inputs, ...(timeoutAt !== undefined && { timeout_at: timeoutAt }) }
+  if (def.kind === 'wait') return { ...waitUntil(def.wait, inputs, now, node.path), ...(timeoutAt !== undefined && { timeout_at: timeoutAt }) }
   const params = childParams(def.child.pipeline.params, fill(def.child.params, inputs) as JsonObject)
   const missing = Object.keys(def.child.pipeline.params).find((name) => !(name in params) && def.child.pipeline.params[name]!.required)
   if (missing !== undefined) return { failure: configInvalid(`node ${node.path}: the child pipeline ${def.child.file} needs a value for param ${missing}`) }
@@ -165,8 +166,14 @@ function decideRunning(state: RunState, node: NodeState, now: number): Event[] {
 function continued(state: RunState, node: NodeState): Event {
   return {
     type: 'node.started', node: node.path, visit: node.visits, kind: node.def.kind, via: 'resume', span_id: nodeSpan(state, node, node.visits),
-    parent_span_id: node.scope.spanId, continues: node.spanId, ...(node.dueAt !== undefined && { due_at: toTimestamp(node.dueAt) }),
+    parent_span_id: node.scope.spanId, continues: node.spanId, ...dueTimes(node),
   }
+}
+
+function dueTimes(node: NodeState): Partial<EventOf<'node.started'>> {
+  const timeout = node.timeoutAt === undefined ? undefined : toTimestamp(node.timeoutAt)
+  if (node.def.kind === 'fanout' || node.def.kind === 'child') return timeout === undefined ? {} : { due_at: timeout }
+  return { ...(node.dueAt !== undefined && { due_at: toTimestamp(node.dueAt) }), ...(timeout !== undefined && { timeout_at: timeout }) }
 }
 
 function openGate(node: NodeState, now: number): Event[] {
@@ -183,6 +190,8 @@ function openGate(node: NodeState, now: number): Event[] {
 export function conclude(state: RunState, node: NodeState, now: number): Event[] {
   const retry = decideRetryOf(state, node, now)
   if (retry) return [retry]
+  // A default answers in place of a person, and says so.
+  if (node.gateExpired && !node.settled && node.gate?.default !== undefined) return [{ type: 'gate.answered', node: node.path, visit: node.visits, choice: node.gate.default, by: { kind: 'default' } }]
   if (node.step !== 'settling') {
     const checks = (node.fanout || node.inner) && !node.settled && !node.stop ? decideChecks(state, node) : []
     if (checks.length > 0) return checks
@@ -195,11 +204,14 @@ export function conclude(state: RunState, node: NodeState, now: number): Event[]
 }
 
 const UNCOUNTED = new Set(['human', 'budget', 'breaker', 'skip'])
+/** A fan-out that failed for such a reason does not count either. */
+const WRAPPERS = new Set(['branch_failed', 'join_unsatisfied'])
 
 /** Canonical signatures of final failures are counted per path; at the limit the node fails with `breaker_open`. */
 function decideBreaker(state: RunState, node: NodeState, outcome: VisitOutcome): Event | undefined {
   const { failure: reason } = outcome
   if (!reason || node.broken || UNCOUNTED.has(reason.class) || reason.code === 'worker_lost' || outcome.result === 'cancellation') return undefined
+  if (WRAPPERS.has(reason.code) && UNCOUNTED.has(originalCause(reason).class)) return undefined
   const path = pathWithoutVisits(node.path)
   const count = (state.signatures.get(path)?.get(reason.signature) ?? 0) + (node.counted ? 0 : 1)
   const base = { node: node.path, visit: node.visits, path, signature: reason.signature, count }

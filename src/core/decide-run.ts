@@ -66,7 +66,7 @@ const withoutVisit = (text: string): string => pathWithoutVisits(text.replace(/@
 /** The innermost failed nodes; those downstream of another failed one run again anyway. */
 function failedLeaves(scope: Scope): string[] {
   const failed = [...scope.nodes.values()].filter((node) => isFailing(node.result) && !node.route)
-  const first = failed.filter((node) => !failed.some((other) => other !== node && scope.graph.downstream(other.def.id).includes(node.def.id)))
+  const first = failed.filter((node) => !failed.some((other) => other !== node && scope.graph.isDownstream(other.def.id, node.def.id)))
   return first.flatMap((node) => {
     const inner = node.broken || node.checkFailure ? [] : innerScopes(node).flatMap(failedLeaves)
     return inner.length > 0 ? inner : [node.path]

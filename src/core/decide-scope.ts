@@ -1,10 +1,11 @@
 // Owns: the end of scopes (run, branch, child), and what has to be said about budgets.
-import { conclude, skipped } from './decide-node.ts'
+import { conclude, decideEnter, skipped } from './decide-node.ts'
 import { decideHook } from './decide-hooks.ts'
 import type { Event } from './events.ts'
 import { originalCause } from './failure.ts'
 import { failure } from './failures.ts'
 import { spanIdOf } from './ids.ts'
+import { mayStart } from './readiness.ts'
 import { scopeChildren, scopeOutcome } from './scope-outcome.ts'
 import { copyRollup, dueNotices, type BudgetKind } from './spend.ts'
 import { formatDuration } from './duration.ts'
@@ -12,8 +13,8 @@ import type { BudgetState, NodeState, RunState, Scope } from './state.ts'
 
 export function decideScope(state: RunState, scope: Scope, now: number): Event[] {
   if (scope.resuming) return [continuedBranch(state, scope)]
-  const skips = unreached(state, scope)
-  if (skips.length > 0) return skips
+  const left = unreached(state, scope, now)
+  if (left.length > 0) return left
   switch (scope.kind) {
     case 'branch': return [finishedBranch(state, scope)]
     case 'child': return conclude(state, scope.owner!, now)
@@ -29,12 +30,23 @@ function continuedBranch(state: RunState, scope: Scope): Event {
   }
 }
 
-/** What can no longer start is skipped, from the front: a skip may let a node that calls always() start after all. */
-function unreached(state: RunState, scope: Scope): Event[] {
-  if (state.cancel) return []
+/**
+ * What can no longer start is skipped, from the front: a skip may let a node that calls always() start after all.
+ * While the run is being canceled nothing is skipped (a resume goes on there), but clean-up nodes do not wait for it.
+ */
+function unreached(state: RunState, scope: Scope, now: number): Event[] {
   const idle = [...scope.nodes.values()].filter((node) => node.phase === 'idle')
-  const front = scope.halt ? idle : idle.filter((node) => !node.def.needs.some((id) => scope.nodes.get(id)!.phase === 'idle'))
+  const cleanups = idle.filter((node) => !node.def.routed && (scope.halt || state.cancel) && mayStart(state, node))
+  if (state.cancel) return cleanups.slice(0, 1).flatMap((node) => decideEnter(state, firstOf(node, cleanups), now))
+  const later = new Set(cleanups.flatMap((node) => [node.def.id, ...scope.graph.downstream(node.def.id)]))
+  let front = scope.halt ? idle.filter((node) => !later.has(node.def.id)) : []
+  if (front.length === 0) front = idle.filter((node) => !node.def.needs.some((id) => scope.nodes.get(id)!.phase === 'idle'))
   return front.map((node) => skipped(state, node, failure('not_reached', 'scheduler', whyNotReached(scope, node))))
+}
+
+/** The clean-up node that comes before all others it depends on. */
+function firstOf(node: NodeState, cleanups: readonly NodeState[]): NodeState {
+  return cleanups.find((other) => other !== node && other.scope.graph.isDownstream(other.def.id, node.def.id)) ?? node
 }
 
 function whyNotReached(scope: Scope, node: NodeState): string {

@@ -21,12 +21,6 @@ export function decideTimer(state: RunState, input: InputOf<'timer.fired'>): Eve
   }
   const node = nodeAt(state, rest.slice(0, rest.lastIndexOf('@')))
   if (!node) return { refused: 'stale', message: `No node for timer ${input.id}` }
-  if (timer === 'gate') return gateExpired(node.path, node.visits, node.gate?.default)
+  if (timer === 'gate') return [{ type: 'gate.expired', node: node.path, visit: node.visits, ...(node.gate?.default !== undefined && { default: node.gate.default }) }]
   return [{ type: 'timer.fired', timer, id: input.id, node: node.path, visit: node.visits }]
-}
-
-/** A default answers in place of a person, and says so. */
-function gateExpired(node: string, visit: number, choice: string | undefined): Event[] {
-  const expired: Event = { type: 'gate.expired', node, visit, ...(choice !== undefined && { default: choice }) }
-  return choice === undefined ? [expired] : [expired, { type: 'gate.answered', node, visit, choice, by: { kind: 'default' } }]
 }

@@ -98,8 +98,10 @@ export const eventSchema = z.discriminatedUnion('type', [
   event('node.started', {
     ...visit, kind: z.string(), via: z.enum(['needs', 'route', 'retry', 'resume']), ...span,
     continues: z.string().optional(), inputs: values.optional(),
-    /** wait: when it fires; other kinds without attempts: when the visit times out. */
+    /** wait: when it fires; fan-outs and children: when the visit times out. */
     due_at: z.string().optional(),
+    /** wait and gate: when the visit times out. */
+    timeout_at: z.string().optional(),
     /** After a join: the spans of the branches it joins (capped), and how many were left out. */
     join_links: z.array(z.string()).optional(), join_links_omitted: z.number().optional(),
     /** Started while the run was being canceled (`always()`, `canceled()`). */
@@ -172,6 +174,8 @@ export const eventSchema = z.discriminatedUnion('type', [
   event('hook.started', {
     node: z.string().optional(), visit: z.number().optional(), hook: z.string(), name: z.string(), index: z.number(),
     result, inputs: values, ...span,
+    /** What a node's hook is told (SPANWRIGHT_FAILURE). */
+    failure: failureSchema.optional(),
   }),
   event('hook.finished', {
     node: z.string().optional(), visit: z.number().optional(), hook: z.string(), name: z.string(), index: z.number(),

@@ -1,9 +1,11 @@
 // Owns: the fold of attempts: started, progressed, waiting, acted, finished, lost; retries; checks.
 import { addCommand, attemptCommand, checkId, dropCommand, placeOf, timerId } from './command-queue.ts'
 import type { EventOf } from './events.ts'
+import { retryHooks } from './hook-list.ts'
 import { visitId } from './ids.ts'
+import { checkOrder } from './policy.ts'
 import { freeSlot, retakeSlot, takeSlot } from './slots.ts'
-import { addSpend, addToRollups, endWork, forBudgets, nothingSpent, startWork } from './spend.ts'
+import { addSpend, addToRollups, endWork, forBudgets, nothingSpent, startWork, worksThroughout } from './spend.ts'
 import { nodeAt, type NodeState, type RunState } from './state.ts'
 import { fromTimestamp } from './time.ts'
 
@@ -42,6 +44,7 @@ export function onWaiting(state: RunState, event: EventOf<'attempt.waiting'>, at
   node.attempt!.waiting = true
   node.step = 'limited'
   node.notBefore = due
+  node.limitedUntil = due
   node.limitWaits = event.wait
   node.limitWaitMs += Math.max(0, due - at)
   freeSlot(state, node)
@@ -100,6 +103,7 @@ function remember(node: NodeState, failure: NodeState['failure']): void {
 function endWaiting(state: RunState, node: NodeState, at: number): void {
   if (!node.attempt!.waiting) return
   node.attempt!.waiting = false
+  node.limitedUntil = 0
   retakeSlot(state, node)
   startWork(state, node, at)
 }
@@ -110,7 +114,7 @@ function closeAttempt(state: RunState, node: NodeState): NonNullable<NodeState['
   state.attempts.delete(attempt.id)
   dropCommand(state, attempt.id)
   dropCommand(state, timerId.limit(attempt.id))
-  if (node.checkOpen) dropCommand(state, checkId(attempt.id, node.checkIndex))
+  if (node.checkOpen) dropCommand(state, checkId(attempt.id, checkOrder(node.def)[node.checkIndex]!))
   if (!attempt.waiting) freeSlot(state, node)
   attempt.waiting = false
   return attempt
@@ -130,22 +134,22 @@ export function onRetryScheduled(state: RunState, event: EventOf<'retry.schedule
   node.delayMs = event.delay_ms
   node.retriesTotal++
   addToRollups(node, (rollup) => void rollup.retries++)
-  const list = node.def.hooks.on_retry.map((_, index) => ({ event: 'on_retry' as const, index }))
-  node.hooks = { list, position: 0, open: false, result: node.attempt?.result ?? 'failure' }
-  if (list.length > 0) state.agenda.add(node)
+  node.hooks = retryHooks(node, node.attempt?.result ?? 'failure')
+  if (node.hooks.list.length > 0) state.agenda.add(node)
   addCommand(state, { kind: 'timer', id: timerId.retry(node), due: node.notBefore })
 }
 
 // -- checks: of an attempt, or of a fan-out after its join
 
-export function onCheckStarted(state: RunState, event: EventOf<'check.started'>): void {
+export function onCheckStarted(state: RunState, event: EventOf<'check.started'>, at: number): void {
   const node = nodeAt(state, event.node)
   if (!node) return
   state.agenda.delete(node)
   if (node.inner) state.agenda.delete(node.inner)
   node.step = 'checking'
   node.checkOpen = true
-  node.checkIndex = event.index
+  node.checkIndex = checkOrder(node.def).indexOf(event.index)
+  startWork(state, node, at)
   const check = node.def.checks[event.index]!
   addCommand(state, {
     kind: 'check', id: checkId(event.attempt_id ?? visitId(node.path, node.visits), event.index),
@@ -154,12 +158,13 @@ export function onCheckStarted(state: RunState, event: EventOf<'check.started'>)
   })
 }
 
-export function onCheckFinished(state: RunState, event: EventOf<'check.finished'>): void {
+export function onCheckFinished(state: RunState, event: EventOf<'check.finished'>, at: number): void {
   const node = nodeAt(state, event.node)
   if (!node) return
   dropCommand(state, checkId(event.attempt_id ?? visitId(node.path, node.visits), event.index))
   node.checkOpen = false
-  node.checkIndex = event.index + 1
+  node.checkIndex = checkOrder(node.def).indexOf(event.index) + 1
+  if (!worksThroughout(node)) endWork(state, node, at)
   if (event.required && event.failure) node.checkFailure = event.failure
   state.agenda.add(node)
 }

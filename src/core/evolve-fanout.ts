@@ -7,6 +7,7 @@ import { countBranch, planBranches } from './branches.ts'
 import { openScope } from './readiness.ts'
 import { announceScope } from './evolve-resume.ts'
 import { newScope, nodeAt, type BranchResult, type FanoutState, type NodeState, type RunState, type Scope } from './state.ts'
+import { dropBudgets } from './spend.ts'
 import { haltScope } from './stopping.ts'
 import type { FanoutNode, Node } from './pipeline.ts'
 import { LIMITS } from './limits.ts'
@@ -78,7 +79,10 @@ export function onBranchFinished(state: RunState, event: EventOf<'branch.finishe
   }
   // A branch that did not end well may be gone back into by a resume or a retry; the others shrink to their result.
   if (isFailing(event.result) || event.result === 'cancellation') branch.scope = scope
-  else state.scopes.delete(scope.prefix)
+  else {
+    dropBudgets(state, scope)
+    state.scopes.delete(scope.prefix)
+  }
   fanout.ended.set(branch.index, branch)
   countBranch(fanout, branch)
   decideJoin(state, node, fanout)

@@ -4,11 +4,11 @@ import type { EventOf } from './events.ts'
 import type { Failure } from './failure.ts'
 import { childPrefix } from './ids.ts'
 import { LIMITS } from './limits.ts'
-import { isFailing } from './policy.ts'
+import { isFailing, isLeftOut } from './policy.ts'
 import { forget, judgeIfIdle, occupy, openScope, release, resetDownstream, rest, settleEntering, withdraw } from './readiness.ts'
 import { announce } from './evolve-resume.ts'
 import { enqueue, retakeSlot } from './slots.ts'
-import { endWork, newBudget, startWork } from './spend.ts'
+import { dropBudgets, endWork, newBudget, startWork, worksThroughout } from './spend.ts'
 import { emptyRollup, newScope, nodeAt, type FanoutState, type NodeState, type RunState, type Scope } from './state.ts'
 import { haltScope, stopNode } from './stopping.ts'
 import { fromTimestamp } from './time.ts'
@@ -26,8 +26,8 @@ export function onStarted(state: RunState, event: EventOf<'node.started'>, at: n
     state.agenda.add(node)
     return
   }
-  if (node.def.kind !== 'gate') startWork(state, node, at)
-  startKind(state, node, event)
+  if (worksThroughout(node)) startWork(state, node, at)
+  startKind(state, node)
 }
 
 function beginVisit(state: RunState, node: NodeState, event: EventOf<'node.started'>): void {
@@ -47,13 +47,19 @@ function beginVisit(state: RunState, node: NodeState, event: EventOf<'node.start
   Object.assign(node, {
     phase: 'running', visits: event.visit, visitsCounted: node.visitsCounted + 1, via: event.via, cleanup: event.cleanup ?? false,
     enterVia: undefined, attemptsInVisit: 0, retriesInVisit: 0, retriesCarried: carried, lostInVisit: 0, lostInARow: 0,
-    limitWaits: 0, limitWaitMs: 0, notBefore: 0, delayMs: undefined, prior: [], rollup: emptyRollup(),
-    inputs: event.inputs ?? {}, dueAt: event.due_at === undefined ? undefined : fromTimestamp(event.due_at),
+    limitWaits: 0, limitWaitMs: 0, limitedUntil: 0, notBefore: 0, delayMs: undefined, prior: [], rollup: emptyRollup(),
+    inputs: event.inputs ?? {}, ...dueTimes(node, event),
   } satisfies Partial<NodeState>)
   if (node.def.budget && !node.budget) node.budget = newBudget(state, node.path, node.def.budget, node)
 }
 
-function startKind(state: RunState, node: NodeState, event: EventOf<'node.started'>): void {
+function dueTimes(node: NodeState, event: EventOf<'node.started'>): Pick<NodeState, 'dueAt' | 'timeoutAt'> {
+  const at = (text: string | undefined): number | undefined => (text === undefined ? undefined : fromTimestamp(text))
+  if (node.def.kind === 'wait' || node.def.kind === 'gate') return { dueAt: at(event.due_at), timeoutAt: at(event.timeout_at) }
+  return { dueAt: undefined, timeoutAt: at(event.due_at) }
+}
+
+function startKind(state: RunState, node: NodeState): void {
   const { def } = node
   node.began = true
   switch (def.kind) {
@@ -67,7 +73,7 @@ function startKind(state: RunState, node: NodeState, event: EventOf<'node.starte
     case 'child':
       node.step = 'scope'
       node.inner = childScope(node, def.child.pipeline)
-      if (def.child.pipeline.budget && !node.budget) node.budget = newBudget(state, node.path, def.child.pipeline.budget, node)
+      if (def.child.pipeline.budget) node.childBudget ??= newBudget(state, `${node.path}/`, def.child.pipeline.budget, node)
       openScope(state, node.inner)
       break
     case 'gate':
@@ -77,9 +83,9 @@ function startKind(state: RunState, node: NodeState, event: EventOf<'node.starte
     case 'wait':
       node.step = 'wait'
       addCommand(state, { kind: 'timer', id: timerId.wait(node), due: node.dueAt ?? state.lastAt })
-      return
+      break
   }
-  if (event.due_at !== undefined) setTimeoutTimer(state, node)
+  setTimeoutTimer(state, node)
 }
 
 const newFanout = (): FanoutState => ({
@@ -102,9 +108,14 @@ export function onSkipped(state: RunState, event: EventOf<'node.skipped'>, at: n
   state.agenda.delete(node)
   Object.assign(node, {
     phase: 'done', visits: event.visit, result: 'skip', failure: event.failure, spanId: event.span_id, finishedAt: at, startedAt: at,
+    // Judged while the run was being canceled: a resume judges it again.
+    canceledRun: state.cancel !== undefined,
   } satisfies Partial<NodeState>)
   inheritHealth(node)
-  if (event.failure.code === 'upstream_failed' || (event.failure.code === 'not_reached' && !event.failure.details?.['selection'])) node.failed ??= event.failure
+  if (event.failure.code === 'not_reached' && !isLeftOut(node)) {
+    if (node.scope.halt) node.canceled = true
+    else node.failed ??= event.failure
+  }
   node.scope.finished.add(node)
   state.nodesFinished++
   release(state, node)
@@ -125,7 +136,7 @@ export function onFinished(state: RunState, event: EventOf<'node.finished'>, at:
     partial: event.partial ?? false, tolerated: event.tolerated ?? false, route: event.route, canceledRun: event.canceled_run ?? false,
     finishedAt: at, stop: node.stop,
   } satisfies Partial<NodeState>)
-  if (node.def.kind !== 'gate' && node.began) endWork(state, node, at)
+  endWork(state, node, at)
   if (node.inner && !event.canceled_run && !isFailing(event.result)) closeInner(state, node)
   inheritHealth(node)
   const counts = isFailing(event.result) && !node.tolerated && !event.route
@@ -145,6 +156,7 @@ export function onFinished(state: RunState, event: EventOf<'node.finished'>, at:
 
 /** A child pipeline that ended well shrinks to its outputs. */
 function closeInner(state: RunState, node: NodeState): void {
+  dropBudgets(state, node.inner!)
   state.scopes.delete(node.inner!.prefix)
   node.inner = undefined
 }
@@ -208,6 +220,8 @@ export function onTimerFired(state: RunState, event: EventOf<'timer.fired'>, at:
     case 'retry':
       if (node && node.step === 'backoff') {
         node.notBefore = 0
+        node.limitedUntil = 0
+        startWork(state, node, at)
         if (!node.hooks || node.hooks.position >= node.hooks.list.length) enqueue(state, node)
       }
       return
@@ -220,6 +234,7 @@ export function onTimerFired(state: RunState, event: EventOf<'timer.fired'>, at:
     case 'limit':
       if (!node?.attempt?.waiting) return
       node.attempt.waiting = false
+      node.limitedUntil = 0
       node.step = 'acting'
       retakeSlot(state, node)
       startWork(state, node, at)
@@ -231,8 +246,13 @@ export function onTimerFired(state: RunState, event: EventOf<'timer.fired'>, at:
       if (state.cancel) endNowAfterCancel(state)
       return
     case 'budget':
-      for (const budget of state.budgets) if (event.id === timerId.budget(budget.scopePath)) state.agenda.add(budget)
+      alarm(state, event.id)
   }
+}
+
+function alarm(state: RunState, id: string): void {
+  const budget = state.budgets.get(id.slice(timerId.budget('').length))
+  if (budget) state.agenda.add(budget)
 }
 
 function timeOut(state: RunState, node: NodeState): void {

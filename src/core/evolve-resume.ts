@@ -8,7 +8,7 @@ import { pathWithoutVisits } from './ids.ts'
 import { forget, isHeld, judgeIfIdle, reset, settleEntering, wake, withdraw } from './readiness.ts'
 import { enqueue } from './slots.ts'
 import { failure } from './failures.ts'
-import { BUDGET_KINDS, blockingBudget, limitOf, startWork, usedOf } from './spend.ts'
+import { BUDGET_KINDS, blockingBudget, limitOf, startWork, usedOf, worksThroughout } from './spend.ts'
 import { findNode, nodeAt, type BudgetState, type Halt, type NodeState, type RunState, type Scope } from './state.ts'
 import { haltScope } from './stopping.ts'
 
@@ -21,7 +21,7 @@ export function onResumed(state: RunState, event: EventOf<'run.resumed'>, at: nu
   state.commands.clear()
   state.dirty.clear()
   state.root.spanId = event.span_id
-  for (const budget of state.budgets) reviewBudget(budget)
+  for (const budget of state.budgets.values()) reviewBudget(budget)
   for (const path of event.retry?.nodes ?? []) reopen(state, path, event.retry!)
   resumeScope(state, state.root)
 }
@@ -121,8 +121,8 @@ export function announce(state: RunState, node: NodeState, spanId: string, at: n
   node.spanId = spanId
   node.resuming = false
   state.agenda.delete(node)
-  if (node.def.kind !== 'gate') startWork(state, node, at)
-  if (node.dueAt !== undefined && node.def.kind !== 'gate' && node.def.kind !== 'wait') setTimeoutTimer(state, node)
+  if (worksThroughout(node) && node.limitedUntil <= at) startWork(state, node, at)
+  setTimeoutTimer(state, node)
   if (node.inner && node.inner.phase === 'open') {
     node.inner.spanId = spanId
     node.step = 'scope'
@@ -138,7 +138,8 @@ export function announce(state: RunState, node: NodeState, spanId: string, at: n
   switch (node.def.kind) {
     case 'gate':
       node.step = 'gate'
-      if (!node.gate || node.gateExpired) state.agenda.add(node)
+      if (node.gateExpired) return settle(state, node)
+      if (!node.gate) state.agenda.add(node)
       else {
         state.gates.set(node.path, node)
         askGate(state, node)

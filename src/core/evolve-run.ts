@@ -5,11 +5,11 @@ import type { Failure } from './failure.ts'
 import { visitId } from './ids.ts'
 import { LIMITS } from './limits.ts'
 import type { HookEvent } from './pipeline.ts'
-import { newHooks } from './hook-list.ts'
+import { hookAt, newHooks } from './hook-list.ts'
 import { openScope } from './readiness.ts'
 import { enqueue } from './slots.ts'
-import { newBudget, setAlarm, stopClocks } from './spend.ts'
-import { nodeAt, type BudgetState, type Halt, type NodeState, type RunState, type Scope, type Step } from './state.ts'
+import { endWork, newBudget, setAlarm, startWork, stopClocks, worksThroughout } from './spend.ts'
+import { nodeAt, type Halt, type NodeState, type RunState, type Scope, type Step } from './state.ts'
 import { haltScope, stopEverythingNow, stopFor, stopNode } from './stopping.ts'
 
 export function onCreated(state: RunState, event: EventOf<'run.created'>, at: number): void {
@@ -65,7 +65,7 @@ export function onInterrupted(state: RunState, event: EventOf<'run.interrupted'>
 export function onConcluded(state: RunState, event: EventOf<'run.concluded'>): void {
   state.agenda.delete(state.root)
   state.concluded = { result: event.result, failure: event.failure }
-  state.hooks = newHooks(state, state.pipeline.hooks, event.result)
+  state.hooks = newHooks(state, undefined, event.result)
   goOnAfterHooks(state)
 }
 
@@ -88,33 +88,34 @@ function endExecution(state: RunState, at: number): void {
 
 // -- hooks (of nodes and of the run: the event says which)
 
-export function onHookStarted(state: RunState, event: EventOf<'hook.started'>): void {
+export function onHookStarted(state: RunState, event: EventOf<'hook.started'>, at: number): void {
   const node = event.node === undefined ? undefined : nodeAt(state, event.node)
-  const scope = node?.scope ?? state.root
-  const hooks = node ? (node.hooks ??= newHooks(state, node.def.hooks, event.result)) : state.hooks!
+  const hooks = node ? (node.hooks ??= newHooks(state, node, event.result)) : state.hooks!
   hooks.open = true
   if (node) {
     if (event.hook !== 'on_retry') node.step = 'settling'
+    startWork(state, node, at)
     state.agenda.delete(node)
     if (node.inner) state.agenda.delete(node.inner)
   } else state.agenda.delete(state.root)
   const hook = event.hook as HookEvent
-  const definition = (node?.def.hooks ?? state.pipeline.hooks)[hook][event.index]!
+  const { hook: definition, scope, own } = hookAt(state, node, hook, event.index)
+  const place = placeOf(state, scope, own ? node : undefined, event.span_id)
   addCommand(state, {
     kind: 'hook',
     id: hookId(node ? visitId(node.path, node.visits) : '', hook, event.index),
-    place: placeOf(state, scope, node, event.span_id),
+    place: node ? { ...place, node: node.path, visit: node.visits } : place,
     hook,
     run: definition.run,
     name: event.name,
     inputs: event.inputs,
     timeout_ms: state.cancel ? Math.min(definition.timeout_ms, LIMITS.hookAfterCancelMs) : definition.timeout_ms,
     result: event.result,
-    failure: node ? node.attempt?.failure ?? node.settled?.failure : state.concluded?.failure,
+    failure: node ? event.failure : state.concluded?.failure,
   })
 }
 
-export function onHookFinished(state: RunState, event: EventOf<'hook.finished'>): void {
+export function onHookFinished(state: RunState, event: EventOf<'hook.finished'>, at: number): void {
   const node = event.node === undefined ? undefined : nodeAt(state, event.node)
   dropCommand(state, hookId(node ? visitId(node.path, node.visits) : '', event.hook, event.index))
   if (event.failure) {
@@ -126,6 +127,7 @@ export function onHookFinished(state: RunState, event: EventOf<'hook.finished'>)
     hooks.open = false
     hooks.position++
   }
+  if (node && !worksThroughout(node)) endWork(state, node, at)
   if (node) goOnInNode(state, node, event.hook)
   else goOnAfterHooks(state)
 }
@@ -148,13 +150,8 @@ function goOnAfterHooks(state: RunState): void {
 
 // -- budgets
 
-const budgetFor = (state: RunState, scope: string): BudgetState | undefined => {
-  for (const budget of state.budgets) if (budget.scopePath === scope) return budget
-  return undefined
-}
-
 export function onBudgetWarned(state: RunState, event: EventOf<'budget.warned'>): void {
-  const budget = budgetFor(state, event.scope)
+  const budget = state.budgets.get(event.scope)
   if (!budget) return
   budget.warned.add(event.budget)
   state.agenda.delete(budget)
@@ -162,7 +159,7 @@ export function onBudgetWarned(state: RunState, event: EventOf<'budget.warned'>)
 }
 
 export function onBudgetExceeded(state: RunState, event: EventOf<'budget.exceeded'>): void {
-  const budget = budgetFor(state, event.scope)
+  const budget = state.budgets.get(event.scope)
   if (!budget) return
   budget.exceeded.add(event.budget)
   budget.warned.add(event.budget)

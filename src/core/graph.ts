@@ -9,6 +9,8 @@ export interface Graph {
   readonly dependents: ReadonlyMap<string, readonly string[]>
   /** Everything downstream by `needs`, without the node itself, in order of definition. */
   downstream(id: string): readonly string[]
+  /** Whether `id` lies downstream of `of`. */
+  isDownstream(of: string, id: string): boolean
   /** Whether going to `from` can ever lead to `to`, over needs and routes. */
   leadsTo(from: string, to: string): boolean
 }
@@ -27,6 +29,16 @@ function build(nodes: readonly Node[]): Graph {
   for (const node of nodes) for (const need of node.needs) dependents.get(need)?.push(node.id)
   const routed = (id: string): string[] => byId.get(id)?.routes.map((route) => route.to).filter((to) => byId.has(to)) ?? []
   const downstream = new Map<string, readonly string[]>()
+  const below = new Map<string, Set<string>>()
+  const belowOf = (id: string): Set<string> => {
+    let found = below.get(id)
+    if (!found) {
+      found = closure(dependents.get(id) ?? [], (next) => dependents.get(next) ?? [])
+      found.delete(id)
+      below.set(id, found)
+    }
+    return found
+  }
   const reach = new Map<string, Set<string>>()
   return {
     nodes,
@@ -35,13 +47,13 @@ function build(nodes: readonly Node[]): Graph {
     downstream(id) {
       let list = downstream.get(id)
       if (!list) {
-        const found = closure(dependents.get(id) ?? [], (next) => dependents.get(next) ?? [])
-        found.delete(id)
-        list = nodes.map((node) => node.id).filter((other) => found.has(other))
+        const found = belowOf(id)
+        list = nodes.filter((node) => found.has(node.id)).map((node) => node.id)
         downstream.set(id, list)
       }
       return list
     },
+    isDownstream: (of, id) => belowOf(of).has(id),
     leadsTo(from, to) {
       let found = reach.get(from)
       if (!found) {

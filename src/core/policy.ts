@@ -1,7 +1,7 @@
 // Owns: small pure rules: the delay before a retry, how results roll up, when a join is met.
-import type { Result } from './failure.ts'
+import type { Failure, Result } from './failure.ts'
 import { hashUnit } from './hash.ts'
-import type { Join, Retry } from './pipeline.ts'
+import type { Check, Join, Retry } from './pipeline.ts'
 
 /**
  * Milliseconds before retry number `retry` (1 = the first). Jitter is deterministic: the same run and attempt always
@@ -23,6 +23,16 @@ export function worstOf(a: Result | undefined, b: Result): Result {
 }
 
 export const isFailing = (result: Result | undefined): boolean => result === 'failure' || result === 'error' || result === 'timeout'
+
+/** Skipped by `--only` or `--from`: nobody waits for what it would have given. */
+export const isLeftOut = (node: { readonly failure: Failure | undefined }): boolean =>
+  node.failure?.code === 'not_reached' && node.failure.details?.['selection'] !== undefined
+
+/** Positions in the node's list of checks, in the order in which they run: by level, else as written. */
+export function checkOrder(def: { readonly checks: readonly Check[] }): readonly number[] {
+  const rank = (index: number): string => def.checks[index]!.level
+  return def.checks.map((_, index) => index).sort((a, b) => (rank(a) < rank(b) ? -1 : rank(a) > rank(b) ? 1 : a - b))
+}
 
 /** How many branches have to succeed. */
 export function neededSuccesses(join: Join, total: number): number {

@@ -1,5 +1,6 @@
 // Owns: when a node becomes ready, what its result releases, and what a re-entry takes back. Only evolve calls it.
 import { dropTimers } from './command-queue.ts'
+import { dropBudgets } from './spend.ts'
 import type { NodeState, RunState, Scope } from './state.ts'
 
 /** Starts the nodes of a scope that need nothing; a scope without any is judged at once. */
@@ -35,7 +36,7 @@ export function mayStart(state: RunState, node: NodeState): boolean {
   if (state.cancel) return cleanup && !state.cancel.force && !state.cancel.expired
   const halt = node.scope.halt
   if (!halt) return true
-  if (halt.reason === 'fail_fast' && halt.by && node.scope.graph.downstream(halt.by.def.id).includes(node.def.id)) return true
+  if (halt.reason === 'fail_fast' && halt.by && node.scope.graph.isDownstream(halt.by.def.id, node.def.id)) return true
   return halt.cleanup && cleanup
 }
 
@@ -46,7 +47,7 @@ export const isHeld = (node: NodeState): boolean => isDownstreamOf(node, node.sc
 const willBeReset = (node: NodeState): boolean => isDownstreamOf(node, node.scope.entering.keys())
 
 function isDownstreamOf(node: NodeState, others: Iterable<NodeState>): boolean {
-  for (const other of others) if (node.scope.graph.downstream(other.def.id).includes(node.def.id)) return true
+  for (const other of others) if (node.scope.graph.isDownstream(other.def.id, node.def.id)) return true
   return false
 }
 
@@ -109,7 +110,7 @@ export function forget(state: RunState, node: NodeState): void {
     result: undefined, label: undefined, outputs: undefined, failure: undefined, partial: false, tolerated: false,
     route: undefined, canceledRun: false, failed: undefined, canceled: false, stop: undefined, settled: undefined,
     inputs: {}, attempt: undefined, hooks: undefined, inner: undefined, fanout: undefined, checkIndex: 0, checkOpen: false,
-    checkFailure: undefined, dueAt: undefined, cleanup: false, resuming: false, broken: undefined, counted: false,
+    checkFailure: undefined, dueAt: undefined, timeoutAt: undefined, cleanup: false, resuming: false, broken: undefined, counted: false,
     gate: undefined, gateExpired: false, began: false,
   } satisfies Partial<NodeState>)
 }
@@ -120,6 +121,7 @@ function dropInner(state: RunState, node: NodeState): void {
   for (const branch of node.fanout?.ended.values() ?? []) scopes.push(branch.scope)
   for (const scope of scopes) {
     if (!scope) continue
+    dropBudgets(state, scope)
     state.scopes.delete(scope.prefix)
     for (const inner of scope.nodes.values()) dropInner(state, inner)
   }

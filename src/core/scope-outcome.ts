@@ -2,7 +2,7 @@
 import type { Children } from './events.ts'
 import { resultOf, type Failure, type Result } from './failure.ts'
 import { failure } from './failures.ts'
-import { isFailing, worstOf } from './policy.ts'
+import { isFailing, isLeftOut, worstOf } from './policy.ts'
 import type { NodeState, RunState, Scope } from './state.ts'
 
 export interface ScopeOutcome {
@@ -24,10 +24,10 @@ export function scopeOutcome(state: RunState, scope: Scope): ScopeOutcome {
     if (worse !== result && node.failure && counted === worse && counted !== 'skip') reason = node.failure
     result = worse
   }
-  const unmet = isFailing(result) ? undefined : unmetGoalGate(scope)
-  if (unmet) return { result: 'failure', failure: unmet }
   if (scope.halt?.reason === 'fail' && !isFailing(result)) return routedToFail(scope.halt.by!)
   if (state.cancel && leftUndone(scope)) return canceled(state, reason)
+  const unmet = isFailing(result) || result === 'cancellation' ? undefined : unmetGoalGate(scope)
+  if (unmet) return { result: 'failure', failure: unmet }
   if (result === 'success' || result === 'skip' || result === undefined) return { result: result ?? 'skip' }
   return { result, ...(reason && { failure: reason }) }
 }
@@ -42,7 +42,7 @@ function countedResult(scope: Scope, node: NodeState): Result | undefined {
 
 function unmetGoalGate(scope: Scope): Failure | undefined {
   for (const node of scope.nodes.values()) {
-    if (!node.def.goal_gate || (node.phase === 'done' && node.result === 'success')) continue
+    if (!node.def.goal_gate || (node.phase === 'done' && node.result === 'success') || isLeftOut(node)) continue
     const how = node.result === undefined || node.result === 'skip' ? 'never ran' : `ended as ${node.result}`
     return failure('goal_gate_unmet', 'scheduler', `The goal gate ${node.path} is not met: it ${how}`, { causes: [node.failure] })
   }

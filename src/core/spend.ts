@@ -57,16 +57,28 @@ export function newBudget(state: RunState, scopePath: string, limits: Budget, ow
   const budget: BudgetState = {
     scopePath, limits, owner, usd: 0, tokens: 0, attempts: 0, timeMs: 0, since: 0, busy: 0, warned: new Set(), exceeded: new Set(), blocked: undefined,
   }
-  state.budgets.add(budget)
+  state.budgets.set(scopePath, budget)
   return budget
 }
 
 /** The budgets that pay for something in this node: its own, those of the nodes around it, the run's. */
 export function* budgetsOf(state: RunState, node: NodeState): Generator<BudgetState> {
   if (state.budgets.size === 0) return
-  if (node.budget) yield node.budget
-  for (const scope of scopesOutward(node.scope)) if (scope.owner?.budget) yield scope.owner.budget
-  for (const budget of state.budgets) if (!budget.owner) yield budget
+  for (let at: NodeState | undefined = node; at; at = at.scope.owner) {
+    if (at.childBudget) yield at.childBudget
+    if (at.budget) yield at.budget
+  }
+  const run = state.budgets.get('')
+  if (run) yield run
+}
+
+/** Budgets inside a scope that has ended well and is held no longer. */
+export function dropBudgets(state: RunState, scope: Scope): void {
+  if (state.budgets.size === 0) return
+  for (const node of scope.nodes.values()) {
+    if (node.budget) state.budgets.delete(node.budget.scopePath)
+    if (node.childBudget) state.budgets.delete(node.childBudget.scopePath)
+  }
 }
 
 /** The budget, if any, that forbids to start something in this node. */
@@ -109,7 +121,14 @@ export function dueNotices(budget: BudgetState, now: number): { kind: BudgetKind
 
 // -- the clock of time budgets: it runs while something under the budget is under way that is no gate and no limit wait
 
+/** Whether a visit counts as work all the time. Gates do not; fan-outs and children only count by what runs in them. */
+export const worksThroughout = (node: NodeState): boolean =>
+  node.def.kind !== 'gate' && node.def.kind !== 'fanout' && node.def.kind !== 'child'
+
+/** Of a visit, or of a check or hook of one that does not count throughout. */
 export function startWork(state: RunState, node: NodeState, at: number): void {
+  if (node.workingIn === state.execution) return
+  node.workingIn = state.execution
   for (const budget of budgetsOf(state, node)) {
     if (budget.limits.time_ms === undefined) continue
     if (budget.busy++ === 0) {
@@ -120,6 +139,8 @@ export function startWork(state: RunState, node: NodeState, at: number): void {
 }
 
 export function endWork(state: RunState, node: NodeState, at: number): void {
+  if (node.workingIn !== state.execution) return
+  node.workingIn = 0
   for (const budget of budgetsOf(state, node)) {
     if (budget.limits.time_ms === undefined || budget.busy === 0) continue
     if (--budget.busy === 0) stopClock(state, budget, at)
@@ -128,7 +149,7 @@ export function endWork(state: RunState, node: NodeState, at: number): void {
 
 /** The execution ends: nothing is under way any longer. */
 export function stopClocks(state: RunState, at: number): void {
-  for (const budget of state.budgets) {
+  for (const budget of state.budgets.values()) {
     if (budget.busy > 0) stopClock(state, budget, at)
     budget.busy = 0
   }

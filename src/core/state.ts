@@ -44,7 +44,8 @@ export interface RunState {
   readonly gates: Map<string, NodeState>
   cancel: Cancel | undefined
   readonly signatures: Map<string, Map<string, number>>
-  readonly budgets: Set<BudgetState>
+  /** By `scopePath`. */
+  readonly budgets: Map<string, BudgetState>
   hookFailures: HookFailure[]
   branches: number
   nodesFinished: number
@@ -167,6 +168,8 @@ export interface NodeState {
   lostInARow: number
   limitWaits: number
   limitWaitMs: number
+  /** It waits for a limit until then (epoch ms), also over the loss of the attempt. */
+  limitedUntil: number
   /** The next attempt starts no sooner (epoch ms), and the delay that was announced. */
   notBefore: number
   delayMs: number | undefined
@@ -176,15 +179,22 @@ export interface NodeState {
   hooks: HookRun | undefined
   inner: Scope | undefined
   fanout: FanoutState | undefined
+  /** Checks that are done, in the order in which they run. */
   checkIndex: number
   checkOpen: boolean
   checkFailure: Failure | undefined
+  /** When its wait or gate is due, and when the visit (of a kind without attempts) times out. */
   dueAt: number | undefined
+  timeoutAt: number | undefined
   mode: 'clean' | 'continue' | undefined
   gate: { readonly question: string; readonly choices: readonly string[]; readonly reject: readonly string[]; readonly default: string | undefined } | undefined
   gateExpired: boolean
   rollup: Rollup
   budget: BudgetState | undefined
+  /** Of its child pipeline, over all visits. */
+  childBudget: BudgetState | undefined
+  /** Execution in which it counts as work on the clocks of time budgets (0 = it does not). */
+  workingIn: number
 }
 
 export interface Settled {
@@ -266,6 +276,7 @@ export interface BranchResult {
 }
 
 export interface BudgetState {
+  /** Path of the node; with a `/` behind it for a child pipeline's own; empty for the run's. */
   readonly scopePath: string
   readonly limits: Budget
   readonly owner: NodeState | undefined
@@ -292,7 +303,7 @@ export function newRun(pipeline: Pipeline, expressions: Expressions): RunState {
     pipeline, expressions, phase: 'new', runId: '', key: undefined, labels: {}, params: {}, only: undefined, from: undefined, traceId: '', inbound: undefined,
     execution: 0, startedAt: 0, lastAt: 0, root: undefined as unknown as Scope, agenda: new Set(), queue: new Set(),
     spawning: new Set(), slots: { limit: pipeline.max_parallel, used: 0 }, commands: new Map(), dirty: new Set(),
-    scopes: new Map(), attempts: new Map(), gates: new Map(), cancel: undefined, signatures: new Map(), budgets: new Set(),
+    scopes: new Map(), attempts: new Map(), gates: new Map(), cancel: undefined, signatures: new Map(), budgets: new Map(),
     hookFailures: [], branches: 0, nodesFinished: 0, concluded: undefined, hooks: undefined, spanId: '', firstSpanId: '',
     executionStartedAt: 0, result: undefined, failure: undefined, resumable: false,
   }
@@ -330,8 +341,8 @@ function newNode(def: Node, scope: Scope): NodeState {
     attempt: undefined, attemptsTotal: 0, retriesTotal: 0, attemptsInVisit: 0, retriesInVisit: 0, retriesCarried: 0, lostInVisit: 0, lostInARow: 0,
     limitWaits: 0, limitWaitMs: 0, notBefore: 0, delayMs: undefined, prior: [], counted: false, broken: undefined,
     hooks: undefined, inner: undefined, fanout: undefined, checkIndex: 0, checkOpen: false, checkFailure: undefined,
-    dueAt: undefined, mode: undefined, gate: undefined, gateExpired: false, rollup: emptyRollup(),
-    budget: undefined,
+    dueAt: undefined, timeoutAt: undefined, mode: undefined, gate: undefined, gateExpired: false, rollup: emptyRollup(),
+    budget: undefined, childBudget: undefined, workingIn: 0, limitedUntil: 0,
   }
 }
 

@@ -1,9 +1,11 @@
 // Owns: how open work is told to end: one visit, a whole scope, everything. It only marks; the effects' outcomes and
 // the agenda finish it. Only evolve calls it.
-import { addCommand, dropCommand, dropTimers, stopCommand, timerId } from './command-queue.ts'
+import { addCommand, checkId, dropCommand, dropTimers, hookId, stopCommand, timerId } from './command-queue.ts'
 import type { Stop } from './commands.ts'
 import type { Failure } from './failure.ts'
 import { failure } from './failures.ts'
+import { visitId } from './ids.ts'
+import { checkOrder } from './policy.ts'
 import { judgeIfIdle, mayStart } from './readiness.ts'
 import { dequeue } from './slots.ts'
 import type { Halt, NodeState, RunState, Scope } from './state.ts'
@@ -39,12 +41,18 @@ export function stopNode(state: RunState, node: NodeState, stop: Stop, halt: Hal
   }
 }
 
+const openCheck = (node: NodeState): string =>
+  checkId(node.attempt?.open ? node.attempt.id : visitId(node.path, node.visits), checkOrder(node.def)[node.checkIndex]!)
+
+function openHook(node: NodeState): string {
+  const { list, position } = node.hooks!
+  return hookId(visitId(node.path, node.visits), list[position]!.event, list[position]!.index)
+}
+
 /** Checks and hooks that run for the node: checks end, hooks only when it has to be now. */
 function stopOwnCommands(state: RunState, node: NodeState): void {
-  for (const [id, command] of state.commands) {
-    if ((command.kind !== 'check' && command.kind !== 'hook') || command.place.node !== node.path) continue
-    if (command.kind === 'check' || node.stop!.now) stopCommand(state, id, node.stop!)
-  }
+  if (node.checkOpen) stopCommand(state, openCheck(node), node.stop!)
+  if (node.hooks?.open && node.stop!.now) stopCommand(state, openHook(node), node.stop!)
 }
 
 /** An on_retry hook runs: it ends first. */
@@ -52,9 +60,7 @@ function settleAfterHook(state: RunState, node: NodeState): void {
   dropTimers(state, node)
   node.step = 'concluding'
   node.settled = { failure: failure(node.stop!.code, 'scheduler', node.stop!.message, { causes: [node.attempt?.failure] }) }
-  for (const command of [...state.commands.values()]) {
-    if (command.kind === 'hook' && command.place.node === node.path) stopCommand(state, command.id, node.stop!)
-  }
+  stopCommand(state, openHook(node), node.stop!)
 }
 
 function settleLater(state: RunState, node: NodeState): void {
@@ -72,7 +78,7 @@ function stopInner(state: RunState, node: NodeState, halt: Halt): void {
   if (node.inner) haltScope(state, node.inner, halt)
   for (const branch of node.fanout?.open.values() ?? []) haltScope(state, branch, halt)
   if (node.fanout && node.fanout.open.size === 0) state.agenda.add(node)
-  for (const id of [...state.commands.keys()]) if (id.startsWith(`${node.path}@${node.visits}#check:`)) stopCommand(state, id, node.stop!)
+  if (node.checkOpen) stopCommand(state, openCheck(node), node.stop!)
 }
 
 /** Nothing new starts in the scope (but what the halt lets through), and what runs is ended. */
@@ -81,9 +87,8 @@ export function haltScope(state: RunState, scope: Scope, halt: Halt): void {
   if (!scope.halt || halt.reason === 'stopped') scope.halt = halt
   if (halt.reason !== 'canceled_run') dropEntries(state, scope)
   if (scope.resuming) return
-  const spared = halt.reason === 'fail_fast' && halt.by ? new Set(scope.graph.downstream(halt.by.def.id)) : undefined
   for (const node of scope.nodes.values()) {
-    if (spared?.has(node.def.id) || node === halt.by) continue
+    if (node === halt.by || (halt.reason === 'fail_fast' && halt.by && scope.graph.isDownstream(halt.by.def.id, node.def.id))) continue
     if (node.phase === 'ready' && mayStart(state, node)) continue
     stopNode(state, node, stopFor(halt.failure, halt.failure.code === 'forced'), halt)
   }

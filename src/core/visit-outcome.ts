@@ -67,7 +67,7 @@ function rawOutcome(state: RunState, node: NodeState): RawOutcome {
   if (node.settled) return settled(node, node.settled)
   if (node.fanout) return afterChecks(node, fanoutOutcome(state, node))
   if (node.inner) return childOutcome(state, node)
-  if (node.gateExpired) return expired(node)
+  if (node.gateExpired) return { result: 'failure', failure: failure('gate_expired', 'gate', `Nobody answered ${node.path} in time and it has no default`) }
   if (node.attempt?.lost) return { result: 'error', failure: lostTooOften(node) }
   if (node.attempt?.settled) return settled(node, node.attempt.settled, node.attempt.notes)
   throw new Error(`${node.path} has no outcome yet`)
@@ -82,12 +82,6 @@ function settled(node: NodeState, outcome: Settled, notes?: string): RawOutcome 
     return { result: 'failure', label: outcome.label, failure: failure('gate_rejected', 'gate', `${node.path} was answered \`${outcome.label}\``) }
   }
   return { ...outcome, notes, result: outcome.skipped ? 'skip' : 'success' }
-}
-
-function expired(node: NodeState): RawOutcome {
-  const choice = node.gate?.default
-  if (choice !== undefined) return settled(node, { label: choice })
-  return { result: 'failure', failure: failure('gate_expired', 'gate', `Nobody answered ${node.path} in time and it has no default`) }
 }
 
 function afterChecks(node: NodeState, outcome: RawOutcome): RawOutcome {
