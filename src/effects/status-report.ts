@@ -3,7 +3,7 @@
 import { classOf, FAILURE_CODES, type FailureCode } from '../core/failure.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { Cost, Usage } from '../core/outcome.ts'
-import { shortened } from './reason.ts'
+import { oneLine, shortened } from './reason.ts'
 import { usageOf } from './usage-report.ts'
 
 export type ReportedResult = 'success' | 'partial' | 'failure' | 'error' | 'timeout' | 'skip'
@@ -55,7 +55,7 @@ export function parseJsonObject(text: string): { readonly value: JsonObject } | 
   return { problem: `is ${kindOf(value)} (${excerpt(text)}); expected an object such as {"status": "success"}` }
 }
 
-const excerpt = (text: string): string => JSON.stringify(shortened(text.trim(), 120))
+const excerpt = (text: string): string => `\`${shortened(oneLine(text), 120)}\``
 
 /** Reads a status object. Unknown keys are ignored, unknown values and contradictions are problems. */
 export function readStatus(value: JsonObject): Parsed {

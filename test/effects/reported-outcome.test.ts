@@ -129,10 +129,10 @@ describe('malformed or contradictory files fail with file, fault and expectation
   test.each([
     [
       '{"status": "success",',
-      /outcome file .*outcome\.json is not valid JSON: .*; its text begins "\{\\"status\\": \\"success\\","; expected an object/,
+      /outcome file .*outcome\.json is not valid JSON: .*; its text begins `\{"status": "success",`; expected an object/,
     ],
     ['', /is not valid JSON: it is empty; expected an object/],
-    ['[1, 2]', /outcome\.json is an array \("\[1, 2\]"\); expected an object/],
+    ['[1, 2]', /outcome\.json is an array \(`\[1, 2\]`\); expected an object/],
     ['{"status": "great"}', /has status "great"; expected one of success, ok, partial/],
     [
       '{"status": "success", "outcome": "fail"}',
