@@ -9,7 +9,7 @@ import { LIMITS } from './limits.ts'
 import type { Outcome } from './outcome.ts'
 import { checkId } from './command-queue.ts'
 import { checkOrder, retryDelay } from './policy.ts'
-import { blockingBudget, budgetsOf, limitOf } from './spend.ts'
+import { blockingBudget, budgetsOf, limitOf, nameOf } from './spend.ts'
 import type { BudgetState, NodeState, RunState } from './state.ts'
 import { toTimestamp } from './time.ts'
 
@@ -48,10 +48,9 @@ function usedUpAttempts(state: RunState, node: NodeState): BudgetState | undefin
 
 function exceeded(budget: BudgetState): Event {
   const limit = limitOf(budget, 'attempts')!
-  const where = budget.scopePath === '' ? 'the run' : budget.scopePath
   return {
     type: 'budget.exceeded', scope: budget.scopePath, budget: 'attempts', used: budget.attempts, limit, mode: budget.limits.mode,
-    failure: failure('budget_exhausted', 'scheduler', `The budget of ${where} is used up: ${budget.attempts} of ${limit} attempts`),
+    failure: failure('budget_exhausted', 'scheduler', `The budget of ${nameOf(budget)} is used up: ${budget.attempts} of ${limit} attempts`),
   }
 }
 

@@ -8,10 +8,11 @@ import type { Event, EventOf } from './events.ts'
 import { originalCause, type Failure } from './failure.ts'
 import { failure } from './failures.ts'
 import { pathWithoutVisits, spanIdOf, visitId } from './ids.ts'
-import type { Json, JsonObject } from './json.ts'
+import type { JsonObject } from './json.ts'
 import { LIMITS } from './limits.ts'
 import { outcomeOf, settledResult, type VisitOutcome } from './visit-outcome.ts'
 import { isQuiet } from './readiness.ts'
+import { childParams } from './child-params.ts'
 import { blockingBudget, copyRollup } from './spend.ts'
 import type { NodeState, RunState } from './state.ts'
 import { fill } from './template.ts'
@@ -108,18 +109,7 @@ function begin(state: RunState, node: NodeState, now: number): Partial<EventOf<'
   if (def.kind === 'gate') return { inputs, ...(timeoutAt !== undefined && { timeout_at: timeoutAt }) }
   if (def.kind === 'wait') return { ...waitUntil(def.wait, inputs, now, node.path), ...(timeoutAt !== undefined && { timeout_at: timeoutAt }) }
   const params = childParams(def.child.pipeline.params, fill(def.child.params, inputs) as JsonObject)
-  const missing = Object.keys(def.child.pipeline.params).find((name) => !(name in params) && def.child.pipeline.params[name]!.required)
-  if (missing !== undefined) return { failure: configInvalid(`node ${node.path}: the child pipeline ${def.child.file} needs a value for param ${missing}`) }
-  return { inputs: params, ...timeout }
-}
-
-function childParams(declared: { readonly [name: string]: { readonly default?: Json | undefined } }, given: JsonObject): JsonObject {
-  const params: Record<string, Json> = {}
-  for (const [name, param] of Object.entries(declared)) {
-    const value = given[name] ?? param.default
-    if (value !== undefined) params[name] = value
-  }
-  return params
+  return 'problem' in params ? { failure: configInvalid(`node ${node.path}: the child pipeline ${def.child.file} ${params.problem}`) } : { inputs: params.value, ...timeout }
 }
 
 function waitUntil(wait: { readonly for: string } | { readonly until: string }, inputs: JsonObject, now: number, path: string): Partial<EventOf<'node.started'>> {

@@ -7,7 +7,7 @@ import { failure } from './failures.ts'
 import { spanIdOf } from './ids.ts'
 import { mayStart } from './readiness.ts'
 import { scopeChildren, scopeOutcome } from './scope-outcome.ts'
-import { copyRollup, dueNotices, type BudgetKind } from './spend.ts'
+import { copyRollup, dueNotices, nameOf, type BudgetKind } from './spend.ts'
 import { formatDuration } from './duration.ts'
 import type { BudgetState, NodeState, RunState, Scope } from './state.ts'
 
@@ -73,14 +73,12 @@ function concluded(state: RunState, scope: Scope): Event {
 // -- budgets
 
 export function decideBudget(budget: BudgetState, now: number): Event[] {
-  const [due] = dueNotices(budget, now)
-  if (!due) return []
-  const { kind, used, limit } = due
-  const base = { scope: budget.scopePath, budget: kind, used, limit }
-  if (due.notice === 'warned') return [{ type: 'budget.warned', ...base }]
-  const where = budget.scopePath === '' ? 'the run' : budget.scopePath
-  const message = `The budget of ${where} is used up: ${amount(kind, used)} of ${amount(kind, limit)}`
-  return [{ type: 'budget.exceeded', ...base, mode: budget.limits.mode, failure: failure('budget_exhausted', 'scheduler', message) }]
+  return dueNotices(budget, now).map(({ kind, notice, used, limit }): Event => {
+    const base = { scope: budget.scopePath, budget: kind, used, limit }
+    if (notice === 'warned') return { type: 'budget.warned', ...base }
+    const message = `The budget of ${nameOf(budget)} is used up: ${amount(kind, used)} of ${amount(kind, limit)}`
+    return { type: 'budget.exceeded', ...base, mode: budget.limits.mode, failure: failure('budget_exhausted', 'scheduler', message) }
+  })
 }
 
 function amount(kind: BudgetKind, value: number): string {

@@ -1,14 +1,12 @@
 // Owns: the fold of fan-outs: their branches become known, start, end; the join is decided as early as it can be.
 import type { EventOf } from './events.ts'
-import type { Failure } from './failure.ts'
 import { branchPrefix } from './ids.ts'
-import { isFailing, neededSuccesses } from './policy.ts'
-import { countBranch, planBranches } from './branches.ts'
+import { isFailing } from './policy.ts'
+import { countBranch, decideJoin, planBranches } from './branches.ts'
 import { openScope } from './readiness.ts'
 import { announceScope } from './evolve-resume.ts'
 import { newScope, nodeAt, type BranchResult, type FanoutState, type NodeState, type RunState, type Scope } from './state.ts'
 import { dropBudgets } from './spend.ts'
-import { haltScope } from './stopping.ts'
 import type { FanoutNode, Node } from './pipeline.ts'
 import { LIMITS } from './limits.ts'
 import type { JsonObject } from './json.ts'
@@ -31,6 +29,7 @@ export function onExpanded(state: RunState, event: EventOf<'fanout.expanded'>): 
   if (fanout.keys.length < event.total) return
   fanout.total = event.total
   state.agenda.delete(node)
+  decideJoin(state, node, fanout)
   if (node.stop || fanout.decided || event.total === 0) joinNow(state, node)
   else planBranches(state, node)
 }
@@ -99,30 +98,8 @@ function outputsIn(scope: Scope): BranchResult['outputs'] {
   return outputs
 }
 
-function decideJoin(state: RunState, node: NodeState, fanout: FanoutState): void {
-  if (fanout.decided || node.stop || fanout.total === undefined) return
-  const { join, on_failure } = (node.def as FanoutNode).fanout
-  const ended = fanout.ended.size
-  if (join.kind !== 'all') {
-    const needed = neededSuccesses(join, fanout.total)
-    if (fanout.succeeded >= needed) fanout.decided = 'satisfied'
-    else if (fanout.succeeded + fanout.total - ended < needed) fanout.decided = 'unreachable'
-  }
-  if (!fanout.decided && on_failure === 'fail_fast' && fanout.failed > 0) fanout.decided = 'fail_fast'
-  if (!fanout.decided) return
-  const failure: Failure = { code: 'canceled', class: 'human', source: 'scheduler', message: whyCanceled(node, fanout), signature: '' }
-  for (const scope of [...fanout.open.values()]) haltScope(state, scope, { reason: 'stopped', by: undefined, failure, cleanup: true })
-}
-
-function whyCanceled(node: NodeState, fanout: FanoutState): string {
-  const why = { satisfied: 'its join is satisfied', unreachable: 'its join can no longer be met', fail_fast: 'a branch failed and on_failure is fail_fast', blocked: 'its budget is used up' }
-  return `Canceled by ${node.path}: ${why[fanout.decided!]}`
-}
-
 function joinNow(state: RunState, node: NodeState): void {
   node.fanout!.joined = true
   state.spawning.delete(node)
   state.agenda.add(node)
 }
-
-

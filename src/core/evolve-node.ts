@@ -8,7 +8,7 @@ import { isFailing, isLeftOut } from './policy.ts'
 import { forget, judgeIfIdle, occupy, openScope, release, resetDownstream, rest, settleEntering, withdraw } from './readiness.ts'
 import { announce } from './evolve-resume.ts'
 import { enqueue, retakeSlot } from './slots.ts'
-import { dropBudgets, endWork, newBudget, startWork, worksThroughout } from './spend.ts'
+import { dropBudgets, endWork, newBudget, review, startWork, worksThroughout } from './spend.ts'
 import { emptyRollup, newScope, nodeAt, type FanoutState, type NodeState, type RunState, type Scope } from './state.ts'
 import { haltScope, stopNode } from './stopping.ts'
 import { fromTimestamp } from './time.ts'
@@ -252,7 +252,7 @@ export function onTimerFired(state: RunState, event: EventOf<'timer.fired'>, at:
 
 function alarm(state: RunState, id: string): void {
   const budget = state.budgets.get(id.slice(timerId.budget('').length))
-  if (budget) state.agenda.add(budget)
+  if (budget) review(state, budget)
 }
 
 function timeOut(state: RunState, node: NodeState): void {

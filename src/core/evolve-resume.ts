@@ -2,13 +2,13 @@
 // execution; a manual retry re-opens the way to its nodes. Finished work stays as it is.
 import { addCommand, askGate, setTimeoutTimer, timerId } from './command-queue.ts'
 import type { EventOf } from './events.ts'
-import { countBranch, planBranches } from './branches.ts'
+import { countBranch, decideJoin, planBranches } from './branches.ts'
 import { LIMITS } from './limits.ts'
 import { pathWithoutVisits } from './ids.ts'
 import { forget, isHeld, judgeIfIdle, reset, settleEntering, wake, withdraw } from './readiness.ts'
 import { enqueue } from './slots.ts'
 import { failure } from './failures.ts'
-import { BUDGET_KINDS, blockingBudget, limitOf, startWork, usedOf, worksThroughout } from './spend.ts'
+import { BUDGET_KINDS, blockingBudget, limitOf, review, startWork, usedOf, worksThroughout } from './spend.ts'
 import { findNode, nodeAt, type BudgetState, type Halt, type NodeState, type RunState, type Scope } from './state.ts'
 import { haltScope } from './stopping.ts'
 
@@ -21,19 +21,20 @@ export function onResumed(state: RunState, event: EventOf<'run.resumed'>, at: nu
   state.commands.clear()
   state.dirty.clear()
   state.root.spanId = event.span_id
-  for (const budget of state.budgets.values()) reviewBudget(budget)
+  for (const budget of state.budgets.values()) reviewBudget(state, budget)
   for (const path of event.retry?.nodes ?? []) reopen(state, path, event.retry!)
   resumeScope(state, state.root)
 }
 
 /** Spend is kept; a budget that was raised in the meantime (accepted changes) does not block any longer. */
-function reviewBudget(budget: BudgetState): void {
+function reviewBudget(state: RunState, budget: BudgetState): void {
   for (const kind of BUDGET_KINDS) {
     const limit = limitOf(budget, kind)
     if (limit === undefined || usedOf(budget, kind, 0) < limit) budget.exceeded.delete(kind)
     if (limit === undefined || usedOf(budget, kind, 0) < limit * LIMITS.budgetWarning) budget.warned.delete(kind)
   }
   if (budget.exceeded.size === 0) budget.blocked = undefined
+  review(state, budget)
 }
 
 /** Makes a scope go on: open and canceled nodes will be announced, ready ones are planned, the rest is left alone. */
@@ -188,8 +189,9 @@ function announceFanout(state: RunState, node: NodeState): void {
   node.checkOpen = false
   const blocked = blockingBudget(state, node)?.blocked
   if (blocked && !fanout.joined) Object.assign(fanout, { decided: fanout.decided ?? 'blocked', blocked: fanout.blocked ?? blocked })
+  for (const scope of fanout.open.values()) scope.resuming = true
+  decideJoin(state, node, fanout)
   for (const scope of fanout.open.values()) {
-    scope.resuming = true
     if (node.stop) haltScope(state, scope, haltOf(node))
     state.agenda.add(scope)
   }

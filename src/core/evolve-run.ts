@@ -8,7 +8,7 @@ import type { HookEvent } from './pipeline.ts'
 import { hookAt, newHooks } from './hook-list.ts'
 import { openScope } from './readiness.ts'
 import { enqueue } from './slots.ts'
-import { endWork, newBudget, setAlarm, startWork, stopClocks, worksThroughout } from './spend.ts'
+import { endWork, newBudget, review, setAlarm, startWork, stopClocks, worksThroughout } from './spend.ts'
 import { nodeAt, type Halt, type NodeState, type RunState, type Scope, type Step } from './state.ts'
 import { haltScope, stopEverythingNow, stopFor, stopNode } from './stopping.ts'
 
@@ -154,7 +154,7 @@ export function onBudgetWarned(state: RunState, event: EventOf<'budget.warned'>)
   const budget = state.budgets.get(event.scope)
   if (!budget) return
   budget.warned.add(event.budget)
-  state.agenda.delete(budget)
+  review(state, budget)
   setAlarm(state, budget)
 }
 
@@ -163,7 +163,7 @@ export function onBudgetExceeded(state: RunState, event: EventOf<'budget.exceede
   if (!budget) return
   budget.exceeded.add(event.budget)
   budget.warned.add(event.budget)
-  state.agenda.delete(budget)
+  review(state, budget)
   dropCommand(state, timerId.budget(event.scope))
   if (event.mode === 'audit' || budget.blocked) return
   budget.blocked = event.failure

@@ -3,6 +3,7 @@
 import { addCommand, dropCommand, timerId } from './command-queue.ts'
 import { emptyRollup, scopesOutward, type BudgetState, type NodeState, type RunState, type Scope, type Spent } from './state.ts'
 import type { Rollup } from './events.ts'
+import { LIMITS } from './limits.ts'
 import type { Cost, Usage } from './outcome.ts'
 import type { Budget } from './pipeline.ts'
 
@@ -72,6 +73,16 @@ export function* budgetsOf(state: RunState, node: NodeState): Generator<BudgetSt
   if (run) yield run
 }
 
+/** What a message calls it. */
+export const nameOf = (budget: BudgetState): string =>
+  budget.scopePath === '' ? 'the run' : budget.scopePath.endsWith('/') ? `the child pipeline ${budget.scopePath.slice(0, -1)}` : budget.scopePath
+
+/** Puts a budget on the agenda while something has to be said about it. */
+export function review(state: RunState, budget: BudgetState): void {
+  if (dueNotices(budget, state.lastAt).length > 0) state.agenda.add(budget)
+  else state.agenda.delete(budget)
+}
+
 /** Budgets inside a scope that has ended well and is held no longer. */
 export function dropBudgets(state: RunState, scope: Scope): void {
   if (state.budgets.size === 0) return
@@ -90,7 +101,7 @@ export function blockingBudget(state: RunState, node: NodeState): BudgetState | 
 export function forBudgets(state: RunState, node: NodeState, add: (budget: BudgetState) => void): void {
   for (const budget of budgetsOf(state, node)) {
     add(budget)
-    if (dueNotices(budget, state.lastAt).length > 0) state.agenda.add(budget)
+    review(state, budget)
   }
 }
 
@@ -113,11 +124,14 @@ export function dueNotices(budget: BudgetState, now: number): { kind: BudgetKind
     const limit = limitOf(budget, kind)
     if (limit === undefined) continue
     const used = usedOf(budget, kind, now)
-    if (used >= limit * 0.8 && !budget.warned.has(kind)) due.push({ kind, notice: 'warned', used, limit })
-    if (used >= limit && kind !== 'attempts' && !budget.exceeded.has(kind)) due.push({ kind, notice: 'exceeded', used, limit })
+    if (reached(used, limit * LIMITS.budgetWarning) && !budget.warned.has(kind)) due.push({ kind, notice: 'warned', used, limit })
+    if (reached(used, limit) && kind !== 'attempts' && !budget.exceeded.has(kind)) due.push({ kind, notice: 'exceeded', used, limit })
   }
   return due
 }
+
+// Sums of fractions may miss the bound by a hair (and an alarm that misses it would ring for ever).
+const reached = (used: number, bound: number): boolean => used >= bound * (1 - 1e-9)
 
 // -- the clock of time budgets: it runs while something under the budget is under way that is no gate and no limit wait
 
@@ -164,7 +178,7 @@ function stopClock(state: RunState, budget: BudgetState, at: number): void {
 export function setAlarm(state: RunState, budget: BudgetState): void {
   const limit = budget.limits.time_ms
   if (limit === undefined || budget.busy === 0 || budget.exceeded.has('time')) return
-  const threshold = budget.warned.has('time') ? limit : limit * 0.8
+  const threshold = budget.warned.has('time') ? limit : limit * LIMITS.budgetWarning
   addCommand(state, { kind: 'timer', id: timerId.budget(budget.scopePath), due: budget.since + Math.max(0, threshold - budget.timeMs) })
 }
 
