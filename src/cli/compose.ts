@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { CallFunction } from '../core/call.ts'
 import type { Entry } from '../core/events.ts'
 import type { Store, SyncMode } from '../journal/store.ts'
+import type { Recovered } from '../runner/recover.ts'
 import type { RunnerPorts } from '../runner/run-ports.ts'
 
 export interface Composition {
@@ -75,8 +76,7 @@ export async function tidyStore({ store, warn }: TidyOptions): Promise<() => Pro
   const recovered = await recoverStore(await composeRecovery(store), (runId, error) =>
     warn(`run ${runId} could not be put to rest: ${error instanceof Error ? error.message : String(error)}`),
   )
-  for (const { runId } of recovered)
-    warn(`run ${runId} had lost its process and was put to rest: \`spanwright resume ${runId}\` goes on with it`)
+  for (const run of recovered) warn(`run ${run.runId} had lost its process and was put to rest: ${whatNow(run)}`)
   if (!mayDeliver(process.env)) return async () => {}
   const { catchUp } = await import('../telemetry/export-run.ts')
   const delivery = catchUp(store.directory, process.env, { warn }).catch((error: unknown) =>
@@ -85,5 +85,13 @@ export async function tidyStore({ store, warn }: TidyOptions): Promise<() => Pro
   const { setTimeout: sleep } = await import('node:timers/promises')
   return async () => void (await Promise.race([delivery, sleep(DELIVERY_MS, undefined, { ref: false })]))
 }
+
+/** What can be done with a run that was put to rest: a damaged one cannot be gone on with. */
+export const whatNow = ({ runId, final }: Recovered): string =>
+  final.resumable
+    ? `spanwright resume ${runId} goes on with it`
+    : final.failure?.code === 'journal_corrupt'
+      ? `it cannot be resumed: ${final.failure.message}`
+      : `spanwright show ${runId} tells how it ended`
 
 const DELIVERY_MS = 2_000

@@ -1,5 +1,6 @@
 // Owns: what is known of a run right now, from its files alone: ended, running, or lost because its process is gone.
 // The one source of `runs`, `status` and `show`, for people and as JSON (docs/cli.md documents the fields).
+import { SpanwrightError } from '../core/error.ts'
 import { fromTimestamp } from '../core/time.ts'
 import type { Result } from '../core/failure.ts'
 import type { Final } from '../journal/final.ts'
@@ -9,6 +10,8 @@ import { standingOf } from '../runner/recover.ts'
 import { foldEntry } from './live/fold.ts'
 import { newRunView, type RunView } from './live/run-view.ts'
 import { runIsDoomed } from './live/verdict.ts'
+import type { Output } from './output.ts'
+import { cleanLine } from './terminal/text.ts'
 
 /** `lost`: not ended, and no process holds it; `spanwright recover` puts it to rest. */
 export type RunCondition = 'running' | 'lost' | 'ended'
@@ -27,6 +30,21 @@ export function runFacts(store: Store, runId: string): RunFacts {
   const condition = final ? 'ended' : standingOf(store, runId) === 'lost' ? 'lost' : 'running'
   return { runId, identity, final, condition }
 }
+
+/**
+ * What a list says of one run. A damaged run is left out with a word about it, so that it hides no other; one that was
+ * deleted meanwhile is left out.
+ */
+export function unlessDamaged<T>(runId: string, output: Output, read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof SpanwrightError) || !LEFT_OUT.has(error.code)) throw error
+    if (error.code !== 'run.not_found') output.say(`warning: run ${runId} is left out: ${cleanLine(error.message)}`)
+    return undefined
+  }
+}
+const LEFT_OUT = new Set<string>(['journal.corrupt', 'run.not_found', 'store.unwritable'])
 
 /** The view of a run as it stands in its journal. */
 export function viewOf(store: Store, runId: string, options: { readonly keepAll?: boolean } = {}): RunView {

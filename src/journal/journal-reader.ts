@@ -2,7 +2,7 @@
 // whole line yet is not there; damage anywhere else is journal.corrupt with its place.
 import { isAscii, isUtf8 } from 'node:buffer'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { SpanwrightError } from '../core/error.ts'
+import type { SpanwrightError } from '../core/error.ts'
 import type { Entry } from '../core/events.ts'
 import { EntryDamaged, EntryDecoder } from './codec.ts'
 import { damaged, errorCodeOf, unwritable } from './store-error.ts'
@@ -11,6 +11,7 @@ import { onlyNulsFrom } from './torn-tail.ts'
 /** Four times the longest line that is ever written. */
 const CHUNK = 1024 * 1024
 const NEWLINE = 10
+const RESTORE = 'restore the file from a backup, or start a new run'
 
 export interface JournalReaderOptions {
   readonly afterSeq?: number | undefined
@@ -26,7 +27,7 @@ export class JournalReader {
   readonly #buffer = Buffer.allocUnsafe(CHUNK)
   #position = 0
 
-  /** Throws run.not_found when there is no such file. */
+  /** Throws journal.corrupt when there is no such file: a run without its journal is a damaged one. */
   constructor(path: string, options: JournalReaderOptions = {}) {
     this.#path = path
     this.#afterSeq = options.afterSeq ?? 0
@@ -35,7 +36,7 @@ export class JournalReader {
       this.#fd = openSync(path, 'r')
     } catch (error) {
       throw errorCodeOf(error) === 'ENOENT'
-        ? new SpanwrightError('run.not_found', `there is no journal ${path}`, { cause: error })
+        ? damaged(path, 'it is missing', RESTORE, error)
         : unwritable(`cannot read ${path}`, error)
     }
   }
@@ -116,7 +117,7 @@ export class JournalReader {
     return damaged(
       this.#path,
       `line ${this.#decoder.seq + 1} (seq ${this.#decoder.seq + 1}, byte ${this.#position}) is damaged: ${found}`,
-      'restore the file from a backup, or start a new run',
+      RESTORE,
       cause,
     )
   }

@@ -26,6 +26,10 @@ const STAGED = '.staged-'
 /** A staged run older than this was left by a process that died before its run began. */
 const STAGED_MAX_AGE_MS = 3_600_000
 
+const RESTORE = 'restore it from a backup, or start a new run'
+/** final.json can be made again from the journal. */
+const REMAKE = 'delete it and run `spanwright recover`, which makes it again'
+
 /** The store in `directory`. Nothing is made before the first run. */
 export const createNdjsonStore = (directory: string, options: NdjsonStoreOptions = {}): Store =>
   new NdjsonStore(resolve(directory), options.checkIntervalMs ?? CHECK_INTERVAL_MS)
@@ -60,7 +64,11 @@ class NdjsonStore implements Store {
 
   read(runId: string, afterSeq = 0): Iterable<Entry> {
     this.#assertExists(runId)
-    return readJournal(this.paths(runId).journal, { afterSeq })
+    const { journal, final } = this.paths(runId)
+    // A run that ended has entries; one that has none yet was killed at its very start.
+    if (statSync(journal, { throwIfNoEntry: false })?.size === 0 && existsSync(final))
+      throw damaged(journal, 'it is empty, although the run has ended', RESTORE)
+    return readJournal(journal, { afterSeq })
   }
 
   tail(runId: string, afterSeq: number, signal: AbortSignal): AsyncIterable<readonly Entry[]> {
@@ -86,14 +94,14 @@ class NdjsonStore implements Store {
     const parsed = runIdentitySchema.safeParse(this.#readJson(runId, identity))
     if (parsed.success) return parsed.data
     const issue = parsed.error.issues[0]!
-    throw damaged(identity, `${issue.path.join('.')}: ${issue.message}`, 'restore it from a backup, or start a new run')
+    throw damaged(identity, `${issue.path.join('.')}: ${issue.message}`, RESTORE)
   }
 
   readPipeline(runId: string): Pipeline {
     const { pipeline } = this.paths(runId)
     const value = this.#readJson(runId, pipeline) as Pipeline | null
     if (value !== null && typeof value === 'object' && Array.isArray(value.nodes)) return value
-    throw damaged(pipeline, 'it holds no pipeline', 'restore it from a backup, or start a new run')
+    throw damaged(pipeline, 'it holds no pipeline', RESTORE)
   }
 
   readFinal(runId: string): Final | undefined {
@@ -102,10 +110,10 @@ class NdjsonStore implements Store {
       this.#assertExists(runId)
       return undefined
     }
-    const parsed = finalSchema.safeParse(this.#readJson(runId, final))
+    const parsed = finalSchema.safeParse(this.#readJson(runId, final, REMAKE))
     if (parsed.success) return parsed.data
     const issue = parsed.error.issues[0]!
-    throw damaged(final, `${issue.path.join('.')}: ${issue.message}`, 'delete it and run `spanwright recover`')
+    throw damaged(final, `${issue.path.join('.')}: ${issue.message}`, REMAKE)
   }
 
   writeFinal(runId: string, final: Final): void {
@@ -150,28 +158,18 @@ class NdjsonStore implements Store {
     }
   }
 
-  #readJson(runId: string, path: string): unknown {
+  #readJson(runId: string, path: string, advice = RESTORE): unknown {
     this.#assertExists(runId)
     let text: string
     try {
       text = readFileSync(path, 'utf8')
     } catch (error) {
-      throw damaged(
-        path,
-        `it cannot be read (${errorCodeOf(error) || String(error)})`,
-        'restore it from a backup, or start a new run',
-        error,
-      )
+      throw damaged(path, `it cannot be read (${errorCodeOf(error) || String(error)})`, advice, error)
     }
     try {
       return JSON.parse(text)
     } catch (error) {
-      throw damaged(
-        path,
-        `it is not JSON (${(error as Error).message})`,
-        'restore it from a backup, or start a new run',
-        error,
-      )
+      throw damaged(path, `it is not JSON (${(error as Error).message})`, advice, error)
     }
   }
 

@@ -1,7 +1,7 @@
 // Owns: `gate list`: the gates that wait for an answer, of every run that is not ended.
 import type { CommandFunction } from '../command-table.ts'
 import { openStore } from '../open-store.ts'
-import { runFacts, viewOf } from '../run-report.ts'
+import { runFacts, unlessDamaged, viewOf } from '../run-report.ts'
 import { shortId } from '../store-path.ts'
 import { elapsed } from '../terminal/amounts.ts'
 import { table } from '../terminal/table.ts'
@@ -20,11 +20,12 @@ export const gateList: CommandFunction = async ({ options, output }) => {
   const store = await openStore(options)
   const ids = store.list()
   const now = Date.now()
-  const open = ids.flatMap((runId) => {
+  const gatesOf = (runId: string) => {
     if (store.readFinal(runId)) return []
     const facts = runFacts(store, runId)
     return [...viewOf(store, runId).gates.values()].map((gate) => ({ facts, gate }))
-  })
+  }
+  const open = ids.flatMap((runId) => unlessDamaged(runId, output, () => gatesOf(runId)) ?? [])
   if (options['json'] === true) {
     output.json(
       open.map(({ facts, gate }) => ({

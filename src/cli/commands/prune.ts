@@ -6,7 +6,7 @@ import { SpanwrightError } from '../../core/error.ts'
 import { fromTimestamp } from '../../core/time.ts'
 import type { CommandFunction } from '../command-table.ts'
 import { openStore } from '../open-store.ts'
-import { runFacts } from '../run-report.ts'
+import { runFacts, unlessDamaged } from '../run-report.ts'
 import { bytes, counted } from '../terminal/amounts.ts'
 
 const DEFAULT_AGE = '30d'
@@ -25,7 +25,7 @@ export const prune: CommandFunction = async ({ options, output }) => {
   const freed: { readonly run_id: string; readonly bytes: number }[] = []
   let resumable = 0
   for (const runId of store.list()) {
-    const { final, condition } = runFacts(store, runId)
+    const { final, condition } = unlessDamaged(runId, output, () => runFacts(store, runId)) ?? {}
     if (!final || condition !== 'ended' || fromTimestamp(final.finished_at) >= before) continue
     if (final.resumable) {
       resumable++

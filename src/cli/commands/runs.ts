@@ -5,7 +5,7 @@ import { shortMessage } from '../cause.ts'
 import type { CommandFunction } from '../command-table.ts'
 import { readCount, readLabels } from '../key-values.ts'
 import { openStore, storeOption } from '../open-store.ts'
-import { resultWord, runFacts, runJson, type RunFacts } from '../run-report.ts'
+import { resultWord, runFacts, runJson, unlessDamaged, type RunFacts } from '../run-report.ts'
 import { shortId } from '../store-path.ts'
 import { elapsed } from '../terminal/amounts.ts'
 import { glyph, markOf, roleOf, type Look } from '../terminal/style.ts'
@@ -22,7 +22,7 @@ export const runs: CommandFunction = async ({ options, output }) => {
   const found: RunFacts[] = []
   for (const id of ids) {
     if (found.length === limit) break
-    const facts = factsOrNothing(() => runFacts(store, id))
+    const facts = unlessDamaged(id, output, () => runFacts(store, id))
     if (facts && labels.every(([name, value]) => facts.identity.labels[name] === value)) found.push(facts)
   }
   const now = Date.now()
@@ -75,13 +75,4 @@ function rowOf(
     elapsed(final?.duration_ms ?? now - started),
     why,
   ]
-}
-
-/** A run directory that cannot be read (half deleted, foreign) is left out of the list. */
-function factsOrNothing(read: () => RunFacts): RunFacts | undefined {
-  try {
-    return read()
-  } catch {
-    return undefined
-  }
 }

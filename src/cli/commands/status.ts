@@ -3,7 +3,7 @@ import type { CommandFunction, Invocation } from '../command-table.ts'
 import { treeRows } from '../live/rows.ts'
 import { openRun, openStore, storeOption } from '../open-store.ts'
 import type { Output } from '../output.ts'
-import { runFacts, runJson, viewOf } from '../run-report.ts'
+import { runFacts, runJson, unlessDamaged, viewOf } from '../run-report.ts'
 import { shortId } from '../store-path.ts'
 import { elapsed } from '../terminal/amounts.ts'
 import { glyphPiece, line, piece, type Look } from '../terminal/style.ts'
@@ -18,13 +18,8 @@ export const status: CommandFunction = async (invocation) => {
     return printRuns(store, [runId], { options, output, single: true })
   }
   const store = await openStore(options)
-  const open = store.list().filter((id) => {
-    try {
-      return store.readFinal(id) === undefined
-    } catch {
-      return false
-    }
-  })
+  const isOpen = (id: string): boolean => store.readFinal(id) === undefined
+  const open = store.list().filter((id) => unlessDamaged(id, output, () => isOpen(id)) === true)
   if (open.length === 0 && options['json'] !== true) {
     output.say(`Nothing runs in ${store.directory}. Ended runs: spanwright runs${storeOption(options)}`)
     return 0
@@ -42,8 +37,10 @@ function printRuns(store: Store, ids: readonly string[], { options, output, sing
   const all = store.list()
   const documents: object[] = []
   for (const [index, runId] of ids.entries()) {
-    const facts = runFacts(store, runId)
-    const view = viewOf(store, runId)
+    const read = () => ({ facts: runFacts(store, runId), view: viewOf(store, runId) })
+    const found = single ? read() : unlessDamaged(runId, output, read)
+    if (!found) continue
+    const { facts, view } = found
     const now = facts.condition === 'running' ? Date.now() : view.lastAt
     if (options['json'] === true) documents.push({ ...runJson(facts, now), ...openJson(view, now) })
     else {
