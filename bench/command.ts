@@ -6,7 +6,7 @@ import { commandChain, commandFanout, measuredRun, type Command } from './measur
 import { openFloor, scratchDirectory } from './scratch.ts'
 
 const COMMANDS = 100
-const ROUNDS = 3
+const ROUNDS = 9
 const ALLOWED_RATIO = 1.2
 
 const directory = scratchDirectory()

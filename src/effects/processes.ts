@@ -2,7 +2,7 @@
 // a moment ago, never a bare stored pid, and never itself.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { carries, markerOf, MARKERS, SENTINEL, variableOf } from './marker.ts'
-import { groupMembers, hasProc, isAlive, listPids, readProc, readStat, signalProcess } from './proc.ts'
+import { groupMembers, hasProc, isAlive, listPids, readProc, readStat, signalProcess, type ProcessStat } from './proc.ts'
 import type { Observation } from '../core/events.ts'
 
 export interface FoundProcess {
@@ -75,10 +75,25 @@ export async function endMarked(marker: string, options: EndOptions): Promise<En
   return hasProc ? endFound(() => scanSoon(marker), options) : []
 }
 
+/** Living processes by group. Hundreds of commands that end together share one walk through /proc here, too. */
+let groupWalk: Promise<ReadonlyMap<number, ProcessStat[]>> | undefined
+async function membersSoon(group: number): Promise<ProcessStat[]> {
+  if (!hasProc || !signalProcess(-group, 0)) return groupMembers(group)
+  groupWalk ??= sleep(SCAN_DELAY_MS).then(() => {
+    groupWalk = undefined
+    const living = listPids().flatMap((pid) => readStat(pid) ?? [])
+    return Map.groupBy(
+      living.filter((stat) => !stat.zombie),
+      (stat) => stat.group,
+    )
+  })
+  return (await groupWalk).get(group) ?? []
+}
+
 /** Ends what is left of a process group: TERM, then KILL. */
 export const endGroup = (group: number, killAfterMs: number): Promise<EndedProcess[]> =>
   endFound(
-    async () => groupMembers(group).map((stat) => ({ ...stat, sentinel: false })),
+    async () => (await membersSoon(group)).map((stat) => ({ ...stat, sentinel: false })),
     { killAfterMs },
     (found, signal) => signalProcess(hasProc ? found.pid : -group, signal),
   )

@@ -106,7 +106,7 @@ export class EntryDecoder {
     if (typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 1)
       throw new EntryDamaged(`its "seq" is ${JSON.stringify(seq)}`)
     if (!this.#anyStart && seq !== this.seq + 1) throw new EntryDamaged(`its "seq" is ${seq}, expected ${this.seq + 1}`)
-    if (typeof at !== 'string' || !AT.test(at))
+    if (typeof at !== 'string' || (at !== this.at && !AT.test(at)))
       throw new EntryDamaged(`its "at" is no time in microseconds: ${JSON.stringify(at)}`)
     if (at < this.at) throw new EntryDamaged(`its "at" ${at} is before that of the entry above, ${this.at}`)
     this.#anyStart = false

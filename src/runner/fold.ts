@@ -13,8 +13,15 @@ export function foldRun(
   seen?: (entry: Entry, state: RunState) => void,
 ): RunState {
   const state = newRun(definition.pipeline, definition.expressions)
+  // Entries of one turn share their time.
+  let at = ''
+  let atMs = 0
   for (const entry of entries) {
-    evolve(state, entry.event, fromTimestamp(entry.at))
+    if (entry.at !== at) {
+      at = entry.at
+      atMs = fromTimestamp(at)
+    }
+    evolve(state, entry.event, atMs)
     seen?.(entry, state)
   }
   return state
