@@ -29,6 +29,16 @@ export function unwritable(what: string, error: unknown, kept = ''): SpanwrightE
   )
 }
 
+/** The result of `write`; what the file system refuses becomes `store.unwritable`. */
+export function orUnwritable<T>(what: string, write: () => T): T {
+  try {
+    return write()
+  } catch (error) {
+    if (error instanceof SpanwrightError || errorCodeOf(error) === '') throw error
+    throw unwritable(what, error)
+  }
+}
+
 /** Damage in `file`; `found` says where and what it is. */
 export function damaged(file: string, found: string, advice: string, cause?: unknown): SpanwrightError {
   return new SpanwrightError('journal.corrupt', `${file}: ${found}; ${advice}`, cause === undefined ? {} : { cause })

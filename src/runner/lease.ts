@@ -3,6 +3,7 @@
 import path from 'node:path'
 import { z } from 'zod'
 import { SpanwrightError } from '../core/error.ts'
+import { orUnwritable } from '../journal/store-error.ts'
 import { acquireClaim, claimSchema, isClaimHeld, readClaim, releaseClaim, renewClaim } from './claim.ts'
 import { processIdentitySchema, type ProcessIdentity } from './process-identity.ts'
 
@@ -50,7 +51,7 @@ export const isLeaseHeld = (directory: string): boolean => isClaimHeld(leasePath
 export function acquireLease(directory: string, options: LeaseOptions): Lease {
   let file = leasePath(directory)
   let extra = options
-  const acquired = acquireClaim(file, extra)
+  const acquired = orUnwritable(`cannot take the lease of ${directory}`, () => acquireClaim(file, extra))
   if ('heldBy' in acquired) throw lockedError(directory, acquired.heldBy)
   const { token } = acquired
   let timer: NodeJS.Timeout | undefined

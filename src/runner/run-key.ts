@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { SpanwrightError } from '../core/error.ts'
 import { makeDirectory } from '../journal/atomic-file.ts'
+import { orUnwritable } from '../journal/store-error.ts'
 import { acquireClaim, claimSchema, readClaim, releaseClaim, type ClaimContent } from './claim.ts'
 
 /** How long another process may take from taking a key to having its run directory in place. */
@@ -32,12 +33,12 @@ export interface KeyOptions {
  */
 export async function takeRunKey({ storeDirectory, key, runId, exists }: KeyOptions): Promise<RunKey> {
   const file = keyPath(storeDirectory, key)
-  makeDirectory(path.dirname(file))
+  orUnwritable(`cannot create ${path.dirname(file)}`, () => makeDirectory(path.dirname(file)))
   const deadline = performance.now() + START_MS
   for (;;) {
     const known = runOf(readClaim(file))
     if (known !== undefined && exists(known)) return { owned: false, runId: known }
-    const acquired = acquireClaim(file, { key, run_id: runId })
+    const acquired = orUnwritable(`cannot write ${file}`, () => acquireClaim(file, { key, run_id: runId }))
     if ('token' in acquired) {
       // Its former holder died; it may have got as far as the directory between the two looks above.
       if (known !== undefined && exists(known)) {
