@@ -8,6 +8,7 @@ import type { InputOf, Refusal } from './inputs.ts'
 import { LIMITS } from './limits.ts'
 import type { Outcome } from './outcome.ts'
 import { checkId } from './command-queue.ts'
+import { checkReason } from './visit-outcome.ts'
 import { checkOrder, retryDelay } from './policy.ts'
 import { blockingBudget, budgetsOf, limitOf, nameOf } from './spend.ts'
 import type { BudgetState, NodeState, RunState } from './state.ts'
@@ -152,7 +153,7 @@ export function decideChecks(state: RunState, node: NodeState): Event[] {
 function endOfChecks(node: NodeState): Event {
   const attempt = node.attempt!
   const acted = attempt.acted!
-  const reason = node.checkFailure ?? (node.stop && failure(node.stop.code, 'scheduler', node.stop.message, { attemptId: attempt.id }))
+  const reason = checkReason(node) ?? (node.stop && failure(node.stop.code, 'scheduler', node.stop.message, { attemptId: attempt.id }))
   return {
     type: 'attempt.finished', ...identity(node), result: reason ? resultOf(reason.code) : 'success', ...(reason && { failure: reason }),
     ...(acted.label !== undefined && { label: acted.label }), ...(acted.outputs && { outputs: acted.outputs }), ...(acted.partial && { partial: true }),

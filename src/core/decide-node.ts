@@ -10,7 +10,7 @@ import { failure } from './failures.ts'
 import { pathWithoutVisits, spanIdOf, visitId } from './ids.ts'
 import type { JsonObject } from './json.ts'
 import { LIMITS } from './limits.ts'
-import { outcomeOf, settledResult, type VisitOutcome } from './visit-outcome.ts'
+import { innerSucceeded, outcomeOf, settledResult, type VisitOutcome } from './visit-outcome.ts'
 import { isQuiet } from './readiness.ts'
 import { childParams } from './child-params.ts'
 import { blockingBudget, copyRollup } from './spend.ts'
@@ -183,7 +183,7 @@ export function conclude(state: RunState, node: NodeState, now: number): Event[]
   // A default answers in place of a person, and says so.
   if (node.gateExpired && !node.settled && node.gate?.default !== undefined) return [{ type: 'gate.answered', node: node.path, visit: node.visits, choice: node.gate.default, by: { kind: 'default' } }]
   if (node.step !== 'settling') {
-    const checks = (node.fanout || node.inner) && !node.settled && !node.stop ? decideChecks(state, node) : []
+    const checks = node.def.checks.length > 0 && (node.fanout || node.inner) && !node.settled && !node.stop && innerSucceeded(state, node) ? decideChecks(state, node) : []
     if (checks.length > 0) return checks
     const counted = decideBreaker(state, node, outcomeOf(state, node))
     if (counted) return [counted]

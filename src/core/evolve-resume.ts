@@ -70,6 +70,7 @@ function bringBack(state: RunState, node: NodeState): void {
   Object.assign(node, {
     phase: 'running', resuming: true, result: undefined, failure: undefined, label: undefined, outputs: undefined, canceledRun: false,
     stop: undefined, settled: undefined, hooks: undefined, failed: undefined, canceled: false, broken: undefined, gateExpired: false,
+    checkIndex: 0, checkOpen: false, checkFailure: undefined,
   } satisfies Partial<NodeState>)
   // A canceled attempt counts as lost; one that had failed on its own was waiting for its retry, and still is.
   if (node.attempt?.result === 'cancellation' || node.attempt?.failure?.code === 'budget_exhausted') Object.assign(node, { lostInVisit: node.lostInVisit + 1, lostInARow: node.lostInARow + 1 })

@@ -84,14 +84,26 @@ function settled(node: NodeState, outcome: Settled, notes?: string): RawOutcome 
   return { ...outcome, notes, result: outcome.skipped ? 'skip' : 'success' }
 }
 
+/** What its checks say. One that was ended with the visit did not fail: the visit was stopped. */
+export function checkReason(node: NodeState): Failure | undefined {
+  const { checkFailure, stop } = node
+  if (!checkFailure || !stop || checkFailure.causes?.[0]?.code !== stop.code) return checkFailure
+  return failure(stop.code, 'scheduler', stop.message, node.attempt ? { attemptId: node.attempt.id } : {})
+}
+
+/** Whether the branches or the child pipeline came out well: then checks of the node may run. */
+export const innerSucceeded = (state: RunState, node: NodeState): boolean =>
+  (node.fanout ? fanoutOutcome(state, node) : scopeOutcome(state, node.inner!)).result === 'success'
+
 function afterChecks(node: NodeState, outcome: RawOutcome): RawOutcome {
-  if (outcome.failure || !node.checkFailure) return outcome
-  return { result: 'failure', failure: node.checkFailure }
+  const reason = outcome.failure ? undefined : checkReason(node)
+  return reason ? { result: resultOf(reason.code), failure: reason } : outcome
 }
 
 function childOutcome(state: RunState, node: NodeState): RawOutcome {
   const inner = node.inner!
-  if (node.checkFailure) return { result: 'failure', failure: node.checkFailure }
+  const unchecked = checkReason(node)
+  if (unchecked) return { result: resultOf(unchecked.code), failure: unchecked }
   const judged = scopeOutcome(state, inner)
   if (node.stop && (judged.result === 'success' || judged.result === 'skip' || judged.result === 'cancellation') && scopeChildren(inner).total < inner.nodes.size + (judged.result === 'cancellation' ? 1 : 0)) {
     const reason = failure(node.stop.code, 'scheduler', node.stop.message, { causes: [judged.failure] })
