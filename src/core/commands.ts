@@ -54,6 +54,8 @@ export interface RunCheck {
   readonly attempt_id?: string | undefined
   readonly run: CommandLine
   readonly name: string
+  readonly level: string
+  readonly required: boolean
   readonly inputs: JsonObject
   readonly timeout_ms: number
   readonly grace_ms: number

@@ -5,7 +5,7 @@ import { retryHooks } from './hook-list.ts'
 import { visitId } from './ids.ts'
 import { checkOrder } from './policy.ts'
 import { freeSlot, retakeSlot, takeSlot } from './slots.ts'
-import { addSpend, addToRollups, endWork, forBudgets, nothingSpent, startWork, worksThroughout } from './spend.ts'
+import { addSpend, addToRollups, endWork, forBudgets, nothingSpent, startWork, stopClocks, worksThroughout } from './spend.ts'
 import { nodeAt, type NodeState, type RunState } from './state.ts'
 import { fromTimestamp } from './time.ts'
 
@@ -84,7 +84,9 @@ export function onFinished(state: RunState, event: EventOf<'attempt.finished'>, 
   state.agenda.add(node)
 }
 
-export function onLost(state: RunState, event: EventOf<'attempt.lost'>): void {
+export function onLost(state: RunState, event: EventOf<'attempt.lost'>, _at: number, before = _at): void {
+  // The process died some time ago; what is known of is the time up to the entry before.
+  stopClocks(state, before)
   const node = openNode(state, event)
   if (!node) return
   const attempt = closeAttempt(state, node)
@@ -153,7 +155,7 @@ export function onCheckStarted(state: RunState, event: EventOf<'check.started'>,
   const check = node.def.checks[event.index]!
   addCommand(state, {
     kind: 'check', id: checkId(event.attempt_id ?? visitId(node.path, node.visits), event.index),
-    place: placeOf(state, node.scope, node, event.span_id), attempt_id: event.attempt_id, run: check.run, name: check.name,
+    place: placeOf(state, node.scope, node, event.span_id), attempt_id: event.attempt_id, run: check.run, name: check.name, level: check.level, required: check.required,
     inputs: event.inputs, timeout_ms: check.timeout_ms, grace_ms: node.def.grace_ms,
   })
 }

@@ -18,10 +18,7 @@ const HOOK_GRACE_MS = 1_000
 /** A failure given to a hook as an environment variable has to fit one. */
 const FAILURE_BYTES = 96 * 1024
 
-/** What the core knows of a check and the record shows. */
-type CheckCommand = RunCheck & { readonly level?: string; readonly required?: boolean }
-
-export function startCheck(ground: Ground, command: CheckCommand, report: Report): Running {
+export function startCheck(ground: Ground, command: RunCheck, report: Report): Running {
   const { files } = ground
   const directory = files.directory(command.attempt_id ?? command.id.slice(0, command.id.lastIndexOf('#')))
   const name = `check-${command.id.slice(command.id.lastIndexOf(':') + 1)}`
@@ -95,7 +92,7 @@ function run(ground: Ground, plan: CommandPlan, report: Report, finished: Finish
 /** Checks of an attempt run one after another, so the record is read, extended and replaced. */
 function record(
   { files }: Ground,
-  { command, directory }: { readonly command: CheckCommand; readonly directory: string },
+  { command, directory }: { readonly command: RunCheck; readonly directory: string },
   failure: FailureReport | undefined,
   ran: Ran | undefined,
 ): void {
@@ -104,8 +101,8 @@ function record(
   const check: JsonObject = {
     id: command.id,
     name: command.name,
-    ...(command.level === undefined ? {} : { level: command.level }),
-    ...(command.required === undefined ? {} : { required: command.required }),
+    level: command.level,
+    required: command.required,
     passed: failure === undefined,
     exit_code: ran?.ending.exitCode ?? null,
     ...(ran?.ending.signal === undefined ? {} : { signal: ran.ending.signal }),

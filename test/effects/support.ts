@@ -197,6 +197,8 @@ export const check = (script: string, more: Partial<RunCheck> = {}): RunCheck =>
   attempt_id: 'build@1.1',
   run: sh(script),
   name: 'tests',
+  level: 'L1',
+  required: true,
   inputs: {},
   timeout_ms: 60_000,
   grace_ms: 2_000,
