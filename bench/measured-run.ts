@@ -12,6 +12,15 @@ export const functionChain = (length: number): Definition =>
 export const functionFanout = (branches: number): Definition =>
   pipeline({ name: 'fanout', nodes: [fanout('wide', { count: branches, nodes: [call('noop', () => {})] })] })
 
+/** Fan-outs of at most 10,000, as wide as the contract asks, one after another. */
+export const functionFanouts = (branches: number): Definition =>
+  pipeline({
+    name: 'fanouts',
+    nodes: Array.from({ length: Math.ceil(branches / 10_000) }, (_, i) =>
+      fanout(`wide${i}`, { count: Math.min(10_000, branches - i * 10_000), nodes: [call('noop', () => {})] }),
+    ),
+  })
+
 export type Command = string | readonly string[]
 
 export const commandChain = (length: number, command: Command): Definition =>
