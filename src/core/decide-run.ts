@@ -63,9 +63,10 @@ export function decideRetry(state: RunState, input: InputOf<'retry'>): Event[] |
 /** `build@2` and `build@2.1` mean the node `build`. */
 const withoutVisit = (text: string): string => pathWithoutVisits(text.replace(/@\d+(?:\.\d+)?$/, ''))
 
-/** The innermost failed nodes; those downstream of another failed one run again anyway. */
+/** The innermost failed nodes (tolerated ones only where there are no others); those downstream of another failed one run again anyway. */
 function failedLeaves(scope: Scope): string[] {
-  const failed = [...scope.nodes.values()].filter((node) => isFailing(node.result) && !node.route)
+  const failing = [...scope.nodes.values()].filter((node) => isFailing(node.result) && !node.route)
+  const failed = failing.some((node) => !node.tolerated) ? failing.filter((node) => !node.tolerated) : failing
   const first = failed.filter((node) => !failed.some((other) => other !== node && scope.graph.isDownstream(other.def.id, node.def.id)))
   return first.flatMap((node) => {
     const inner = node.broken || node.checkFailure ? [] : innerScopes(node).flatMap(failedLeaves)

@@ -229,7 +229,7 @@ export const EVENT_TYPES: readonly EventType[] = eventSchema.options.map((option
 
 /** What effects may put on record about an attempt while it is open; nothing of it changes a decision. */
 export const OBSERVATIONS = [
-  'attempt.progressed', 'outcome.normalized', 'outcome.conflict', 'stall.detected', 'processes.ended', 'log.capped', 'warning.raised',
+  'attempt.progressed', 'retry_context.assembled', 'outcome.normalized', 'outcome.conflict', 'stall.detected', 'processes.ended', 'log.capped', 'warning.raised',
 ] as const satisfies readonly EventType[]
 export type Observation = EventOf<(typeof OBSERVATIONS)[number]>
 

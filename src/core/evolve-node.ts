@@ -32,10 +32,8 @@ export function onStarted(state: RunState, event: EventOf<'node.started'>, at: n
 
 function beginVisit(state: RunState, node: NodeState, event: EventOf<'node.started'>): void {
   const { scope } = node
-  if (event.via !== 'needs') {
-    scope.entering.delete(node)
-    resetDownstream(state, node)
-  }
+  scope.entering.delete(node)
+  if (event.via === 'route' || event.via === 'retry') resetDownstream(state, node)
   // An entry by a route or a retry is under way already (scope.entering, phase ready); a resume's is not.
   state.agenda.delete(node)
   const wasUnderWay = node.phase === 'ready' || event.via === 'route'

@@ -232,8 +232,14 @@ function reopen(state: RunState, path: string, retry: { readonly reset_count: bo
   }
   withdraw(node)
   node.scope.finished.delete(node)
+  forgetHookFailures(state, node)
   forget(state, node)
   Object.assign(node, { phase: 'ready', enterVia: 'retry', retriesCarried: carried, mode: retry.mode } satisfies Partial<NodeState>)
+}
+
+/** What failed in hooks of a visit that does not count any more. */
+function forgetHookFailures(state: RunState, node: NodeState): void {
+  state.hookFailures = state.hookFailures.filter((failed) => failed.node !== node.path)
 }
 
 /** From the inside outward: every scope and node around it is open again, as it stood. */
@@ -245,6 +251,7 @@ function openWay(state: RunState, scope: Scope): void {
   openWay(state, owner.scope)
   if (owner.phase === 'done') {
     bringBack(state, owner)
+    forgetHookFailures(state, owner)
     reopenNodes(state, owner.scope, owner)
   }
   const branch = scope.branch && owner.fanout?.ended.get(scope.branch.index)
@@ -281,7 +288,10 @@ function reopenNodes(state: RunState, scope: Scope, node: NodeState): void {
   }
   for (const id of scope.graph.downstream(node.def.id)) {
     const other = scope.nodes.get(id)!
-    if (other.phase === 'done') reset(state, other)
+    if (other.phase === 'done') {
+      forgetHookFailures(state, other)
+      reset(state, other)
+    }
   }
 }
 
