@@ -95,7 +95,14 @@ export function readYaml(file: string, text: string): { source?: Source; diagnos
     }
   }
   try {
-    const document = parseDocument(text, { lineCounter: counter, merge: true, prettyErrors: false, stringKeys: false })
+    const document = parseDocument(text, {
+      lineCounter: counter,
+      merge: true,
+      prettyErrors: false,
+      stringKeys: false,
+      // Warnings are read from the document; the parser must not print them.
+      logLevel: 'error',
+    })
     const faults = [...document.errors, ...document.warnings]
     // Where the parser gave up depends on the stack, so no place is given.
     if (faults.some((fault) => fault.code === 'RESOURCE_EXHAUSTION'))
