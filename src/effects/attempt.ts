@@ -37,7 +37,16 @@ export function startAttempt(
   if ('failure' in prepared) return refuse(prepared, report)
   const directory = files.directory(command.id)
   const told = retryContext(command)
-  if (told !== undefined) files.write(directory, RETRY_CONTEXT_FILE, told)
+  if (told !== undefined) {
+    files.write(directory, RETRY_CONTEXT_FILE, told)
+    const prior = command.prior.map((before) => before.attempt_id)
+    report.observed({
+      type: 'retry_context.assembled',
+      ...subject,
+      bytes: Buffer.byteLength(told),
+      prior_attempt_ids: prior,
+    })
+  }
   const stay = directories.enter(prepared.cwd)
   const before = lookBefore(prepared.cwd, context.runId)
   const run = startCommand(ground, planOf(ground, command, { directory, subject, report, prepared }), prepared)

@@ -8,7 +8,7 @@ import { toJson } from '../../src/effects/json-value.ts'
 import { parseOutputs } from '../../src/effects/outputs-file.ts'
 import { lastBytes, oneLine, shortened, tellingLine } from '../../src/effects/reason.ts'
 import { parseJsonObject, readStatus } from '../../src/effects/status-report.ts'
-import { attempt, workbench } from './support.ts'
+import { attempt, ofType, workbench } from './support.ts'
 
 test('agent nodes fail with a sentence and start nothing', async () => {
   const { node, ...command } = attempt('true')
@@ -26,6 +26,27 @@ test('the same run may have many steps at once, each with its own outcome', asyn
   const started = Array.from({ length: 16 }, (_, i) => bench.start(attempt(`exit ${i}`, { place: { node: `n${i}` } })))
   const outcomes = await Promise.all(started.map(({ done }) => done))
   expect(outcomes.map((outcome) => outcome.process?.exit_code)).toEqual(started.map((_, i) => i))
+})
+
+test('what a retry is told is a file for the step and a fact on record', async () => {
+  const failure = {
+    code: 'exit_nonzero',
+    class: 'deterministic',
+    message: 'two tests failed',
+    source: 'command',
+    signature: '1',
+  } as const
+  const retry = attempt('cat "$SPANWRIGHT_RETRY_CONTEXT"', {
+    attempt: { attempt: 2, max: 3, id: 'build@1.2', prior: [{ attempt_id: 'build@1.1', failure }] },
+  })
+  const { done, observed } = workbench().start(retry)
+  expect(await done).not.toHaveProperty('failure')
+  const [assembled] = ofType(observed, 'retry_context.assembled')
+  expect(assembled).toMatchObject({ attempt_id: 'build@1.2', prior_attempt_ids: ['build@1.1'] })
+  expect(assembled!.bytes).toBeGreaterThan(50)
+  const first = workbench().start(attempt('true'))
+  await first.done
+  expect(ofType(first.observed, 'retry_context.assembled')).toEqual([])
 })
 
 describe('readers of what steps write', () => {
