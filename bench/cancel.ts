@@ -90,6 +90,20 @@ for (const [side, what] of ['that obey', 'that ignore TERM'].entries()) {
     wanted: `≤ grace + ${ALLOWED_OVER_MS} ms`,
     met: gone.median <= GRACE_MS + ALLOWED_OVER_MS,
   })
-  row('over the grace', shown(column(rounds, (round) => round[side]!.goneMs - GRACE_MS), 'ms', 0))
-  row('cancel to the result of the run', shown(column(rounds, (round) => round[side]!.endedMs), 'ms', 0))
+  row(
+    'over the grace',
+    shown(
+      column(rounds, (round) => round[side]!.goneMs - GRACE_MS),
+      'ms',
+      0,
+    ),
+  )
+  row(
+    'cancel to the result of the run',
+    shown(
+      column(rounds, (round) => round[side]!.endedMs),
+      'ms',
+      0,
+    ),
+  )
 }

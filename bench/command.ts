@@ -39,7 +39,9 @@ async function compare(name: string, command: Command, atOnce: number): Promise<
   const node = column(rounds, ([a]) => a!)
   const floor = column(rounds, ([, b]) => b!)
   const ratio = column(rounds, ([a, b]) => a! / b!)
-  heading(`${name}, ${atOnce === 1 ? 'one after another' : `${atOnce} at once`}: ${COMMANDS} commands, ${ROUNDS} rounds`)
+  heading(
+    `${name}, ${atOnce === 1 ? 'one after another' : `${atOnce} at once`}: ${COMMANDS} commands, ${ROUNDS} rounds`,
+  )
   row('node', shown(node, 'ms', 2))
   row('floor: bare execa + append + fdatasync', shown(floor, 'ms', 2), 'peer: LangGraph 4.5 ms')
   target('node / floor', shown(ratio, 'x', 2), {

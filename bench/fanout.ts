@@ -1,13 +1,17 @@
-// Measures wide fan-outs of functions that do nothing, each width in fresh processes: wall time of the run, peak memory
-// of the process, with tracing off and on. Beside it what the process is before any run, and the fastest peers.
-import { runProgram } from './child.ts'
+// Measures wide fan-outs of functions that do nothing: `spanwright run` in a process of its own for every run, with
+// tracing off and on: time from the run's first entry to its last, peak memory. Then the same within one warm process.
+import { execFile } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { promisify } from 'node:util'
 import { startCollector } from './collector.ts'
-import { column, heading, row, shown, takeTurns, target } from './measure.ts'
+import { column, heading, row, shown, takeTurns, target, type Spread } from './measure.ts'
+import { functionFanout, measuredRun } from './measured-run.ts'
 import { scratchDirectory } from './scratch.ts'
 
-const ROUNDS = 2
+const ROUNDS = 5
 const WIDTHS = [1, 1_000, 10_000, 20_000, 40_000]
-const WALL_LIMIT_MS: { readonly [width: number]: number } = { 1_000: 100, 10_000: 1_500 }
+const TIME_LIMIT_MS: { readonly [width: number]: number } = { 1_000: 100, 10_000: 1_500 }
 const MEMORY_LIMIT_MB: { readonly [width: number]: number } = { 1_000: 150, 10_000: 150 }
 /** Measured on another day on a like machine: DESIGN 10. */
 const PEERS: { readonly [width: number]: string } = {
@@ -16,16 +20,55 @@ const PEERS: { readonly [width: number]: string } = {
 }
 
 interface Run {
-  readonly wallMs: number
   readonly workMs: number
   readonly peakMb: number
 }
 
 const directory = scratchDirectory()
-const collector = await startCollector()
-const oneRun = (width: number, endpoint: string): Promise<Run> =>
-  runProgram('one-run', ['functions', String(width), directory], { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })
+const store = path.join(directory, 'store')
+const peak = path.join(directory, 'peak')
+const programs = path.join(import.meta.dirname, 'programs')
+const main = path.join(import.meta.dirname, '../dist/cli/main.js')
 
+async function oneRun(width: number, endpoint: string): Promise<Run> {
+  writeFileSync(peak, '')
+  const args = ['run', path.join(programs, 'wide.ts'), '--store', store, '--ui', 'quiet']
+  await promisify(execFile)(process.execPath, ['--import', path.join(programs, 'peak.ts'), main, ...args], {
+    env: {
+      ...process.env,
+      BENCH_WIDTH: String(width),
+      BENCH_PEAK: peak,
+      ...(endpoint !== '' && { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }),
+    },
+  })
+  const last = readdirSync(path.join(store, 'runs'))
+    .filter((name) => !name.startsWith('.'))
+    .toSorted()
+    .at(-1)!
+  const { duration_ms } = JSON.parse(readFileSync(path.join(store, 'runs', last, 'final.json'), 'utf8')) as {
+    duration_ms: number
+  }
+  return { workMs: duration_ms, peakMb: Number(readFileSync(peak, 'utf8')) / 2 ** 20 }
+}
+
+function report(width: number, mode: string, runs: readonly Run[]): void {
+  const work = column(runs, ({ workMs }) => workMs)
+  reportTime(width, `run${mode}`, work)
+  const memory = column(runs, ({ peakMb }) => peakMb)
+  const limit = MEMORY_LIMIT_MB[width]
+  const value = shown(memory, 'MB', 0)
+  if (limit === undefined || mode !== '') row(`peak memory${mode}`, value)
+  else target('peak memory', value, { wanted: `≤ ${limit} MB`, met: memory.median <= limit })
+}
+
+function reportTime(width: number, what: string, time: Spread): void {
+  const each = `${((time.median * 1_000) / width).toFixed(0)} µs a branch`
+  const limit = TIME_LIMIT_MS[width]
+  if (limit === undefined) row(what, shown(time, 'ms', 0), each)
+  else target(what, shown(time, 'ms', 0), { wanted: `≤ ${limit} ms (${each})`, met: time.median <= limit })
+}
+
+const collector = await startCollector()
 try {
   const rounds = await takeTurns(
     ROUNDS,
@@ -33,28 +76,24 @@ try {
   )
   for (const [index, width] of WIDTHS.entries()) {
     heading(`fan-out of ${width} functions, a process each, ${ROUNDS} rounds`)
-    for (const traced of [false, true]) {
-      const runs = rounds.map((round) => round[2 * index + (traced ? 1 : 0)]!)
-      report(width, traced ? ', tracing on' : '', runs)
-    }
+    for (const [offset, mode] of ['', ', tracing on'].entries())
+      report(
+        width,
+        mode,
+        rounds.map((round) => round[2 * index + offset]!),
+      )
     if (PEERS[width]) row(PEERS[width], '')
   }
 } finally {
   collector.stop()
 }
-
-function report(width: number, mode: string, runs: readonly Run[]): void {
-  const wall = column(runs, ({ wallMs }) => wallMs)
-  const peak = column(runs, ({ peakMb }) => peakMb)
-  const [wallLimit, memoryLimit] = [WALL_LIMIT_MS[width], MEMORY_LIMIT_MB[width]]
-  const each = `${((wall.median * 1_000) / width).toFixed(0)} µs a branch`
-  if (wallLimit === undefined) row(`wall${mode}`, shown(wall, 'ms', 0), each)
-  else
-    target(`wall${mode}`, shown(wall, 'ms', 0), { wanted: `≤ ${wallLimit} ms (${each})`, met: wall.median <= wallLimit })
-  if (memoryLimit === undefined) row(`peak memory${mode}`, shown(peak, 'MB', 0))
-  else
-    target(`peak memory${mode}`, shown(peak, 'MB', 0), {
-      wanted: `≤ ${memoryLimit} MB`,
-      met: peak.median <= memoryLimit,
-    })
+for (const width of [1_000, 10_000]) {
+  const definition = functionFanout(width)
+  const runs = await takeTurns(ROUNDS, [() => measuredRun(definition, store)])
+  heading(`fan-out of ${width} functions, runPipeline() in this process`)
+  reportTime(
+    width,
+    'run',
+    column(runs, ([run]) => run!.workMs),
+  )
 }

@@ -47,7 +47,7 @@ const parse = (): number =>
 function forEachLine(use: (line: string) => void): void {
   const fd = openSync(file, 'r')
   const piece = Buffer.allocUnsafe(1024 * 1024)
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const bytes = piece.subarray(0, readSync(fd, piece, 0, piece.length, at))
     if (bytes.length === 0) break
     const whole = bytes.subarray(0, bytes.lastIndexOf(10) + 1)
@@ -61,8 +61,18 @@ const rounds = await takeTurns(ROUNDS, [fold, read, parse])
 const million = 1_000_000 / events
 const seconds = (side: number) => column(rounds, (round) => round[side]! * million)
 heading(`fold of ${events} events (${(statSync(file).size / events).toFixed(0)} bytes each), ${ROUNDS} rounds`)
-target('fold, a million events', shown(seconds(0), 's', 2), { wanted: `≤ ${LIMIT_S} s`, met: seconds(0).median <= LIMIT_S })
+target('fold, a million events', shown(seconds(0), 's', 2), {
+  wanted: `≤ ${LIMIT_S} s`,
+  met: seconds(0).median <= LIMIT_S,
+})
 row('of which reading, decoding and checking', shown(seconds(1), 's', 2))
 row('floor: JSON.parse of the same lines', shown(seconds(2), 's', 2))
-row('fold / floor', shown(column(rounds, ([a, , c]) => a! / c!), 'x', 2))
+row(
+  'fold / floor',
+  shown(
+    column(rounds, ([a, , c]) => a! / c!),
+    'x',
+    2,
+  ),
+)
 row('memory of this process', `${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MB`)

@@ -5,7 +5,7 @@ import { cpus } from 'node:os'
 import path from 'node:path'
 import { build } from '../scripts/build.ts'
 
-const ALL = ['step', 'fanout', 'command', 'tracing', 'startup', 'fold', 'cancel', 'journal', 'projection']
+const ALL = ['step', 'fanout', 'command', 'tracing', 'startup', 'fold', 'cancel', 'journal']
 const names = process.argv.length > 2 ? process.argv.slice(2) : ALL
 
 build()

@@ -7,7 +7,7 @@ import { startCollector } from './collector.ts'
 import { column, heading, row, shown, takeTurns, target } from './measure.ts'
 import { scratchDirectory } from './scratch.ts'
 
-const ROUNDS = 3
+const ROUNDS = 9
 const CASES = [
   { shape: 'functions', what: 'fan-out of 1,000 functions', size: 1_000, allowed: 1.1 },
   { shape: 'functions', what: 'fan-out of 10,000 functions', size: 10_000, allowed: 1.1 },
@@ -19,6 +19,7 @@ interface Run {
   readonly runId: string
   readonly wallMs: number
   readonly workMs: number
+  readonly cpuMs: number
   readonly peakMb: number
 }
 
@@ -52,11 +53,47 @@ try {
     ])
     heading(`tracing, ${what}, ${ROUNDS} rounds`)
     const ratio = column(rounds, ([off, on]) => on!.workMs / off!.workMs)
-    row('work, off', shown(column(rounds, ([off]) => off!.workMs), 'ms', 0))
-    row('work, on', shown(column(rounds, ([, on]) => on!.workMs), 'ms', 0))
+    row(
+      'work, off',
+      shown(
+        column(rounds, ([off]) => off!.workMs),
+        'ms',
+        0,
+      ),
+    )
+    row(
+      'work, on',
+      shown(
+        column(rounds, ([, on]) => on!.workMs),
+        'ms',
+        0,
+      ),
+    )
     target('on / off', shown(ratio, 'x', 3), { wanted: `≤ ${allowed}`, met: ratio.median <= allowed })
-    row('end of the process waits for delivery', shown(column(rounds, ([off, on]) => tail(on!) - tail(off!)), 'ms', 0))
-    row('memory, on - off', shown(column(rounds, ([off, on]) => on!.peakMb - off!.peakMb), 'MB', 0))
+    row(
+      'end of the process waits for delivery',
+      shown(
+        column(rounds, ([off, on]) => tail(on!) - tail(off!)),
+        'ms',
+        0,
+      ),
+    )
+    row(
+      'processor time of a span, all threads',
+      shown(
+        column(rounds, ([off, on]) => ((on!.cpuMs - off!.cpuMs) * 1_000) / spans),
+        'µs',
+        0,
+      ),
+    )
+    row(
+      'memory, on - off',
+      shown(
+        column(rounds, ([off, on]) => on!.peakMb - off!.peakMb),
+        'MB',
+        0,
+      ),
+    )
     target(`spans lost of ${ROUNDS + 1} x ${spans}`, String(lost), { wanted: '0', met: lost === 0 })
   }
 } finally {
