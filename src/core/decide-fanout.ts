@@ -49,7 +49,7 @@ function branchesOf(state: RunState, node: NodeState, fanout: Fanout): Evaluated
   const wrong = (message: string): { failure: Failure } => ({ failure: configInvalid(`fan-out ${node.path}${message}`) })
   const evaluated = evaluateList(state, site, over)
   if (evaluated.failure) return evaluated
-  const filled = fill(over as unknown as Json, evaluated.value) as JsonObject
+  const filled = fill(over, evaluated.value) as JsonObject
   const items = 'count' in over ? counted(filled['count']!) : 'each' in over ? listed(filled['each']!) : combined(filled)
   if (typeof items === 'string') return wrong(`: ${items}`)
   if (items.length > LIMITS.branches) return wrong(` has ${items.length} branches; at most ${LIMITS.branches} are allowed`)
@@ -58,9 +58,9 @@ function branchesOf(state: RunState, node: NodeState, fanout: Fanout): Evaluated
   }
   const keys: string[] = []
   for (const [index, item] of items.entries()) {
-    const key = keyOf(state, site, fanout, item, index)
+    const key = keyOf(state, site, fanout, item)
     if (key.failure) return key
-    keys.push(key.value)
+    keys.push(key.value || String(index))
   }
   return { value: uniqueKeys(keys).map((key, index) => ({ key, item: items[index]! })) }
 }
@@ -109,8 +109,8 @@ function combined(over: JsonObject): readonly Json[] | string {
 const matches = (row: JsonObject, pattern: JsonObject): boolean =>
   Object.entries(pattern).every(([axis, value]) => JSON.stringify(row[axis]) === JSON.stringify(value))
 
-/** The index for count; values joined by `-` for a matrix; `key:` or a scalar's slug for each; else the index. */
-function keyOf(state: RunState, site: Site, fanout: Fanout, item: Json, index: number): Evaluated<string> {
+/** Values joined by `-` for a matrix; `key:` or a scalar's slug for each; else empty: the index is the key. */
+function keyOf(state: RunState, site: Site, fanout: Fanout, item: Json): Evaluated<string> {
   const { over } = fanout
   let text = ''
   if ('matrix' in over) text = Object.values(item as JsonObject).map(asText).join('-')
@@ -120,7 +120,7 @@ function keyOf(state: RunState, site: Site, fanout: Fanout, item: Json, index: n
     if (evaluated.failure) return evaluated
     text = asText(fill(fanout.key, evaluated.value))
   } else if ('each' in over && (typeof item === 'string' || typeof item === 'number' || typeof item === 'boolean')) text = String(item)
-  return { value: keySlug(text) || String(index) }
+  return { value: keySlug(text) }
 }
 
 /** The next branch, in order. */

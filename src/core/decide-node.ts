@@ -15,7 +15,7 @@ import { isQuiet } from './readiness.ts'
 import { childParams } from './child-params.ts'
 import { blockingBudget, copyRollup } from './spend.ts'
 import type { NodeState, RunState } from './state.ts'
-import { fill } from './template.ts'
+import { asText, fill } from './template.ts'
 import { fromTimestamp, toTimestamp } from './time.ts'
 
 export function decideNode(state: RunState, node: NodeState, now: number): Event[] {
@@ -32,19 +32,19 @@ export function decideNode(state: RunState, node: NodeState, now: number): Event
 
 /** A node that may start: its visit, or why it is skipped. */
 export function decideEnter(state: RunState, node: NodeState, now: number): Event[] {
-  if (node.enterVia) return [started(state, node, node.enterVia, now)]
+  if (node.enterVia) return [started(state, node, now, { via: node.enterVia })]
   const out = selectedOut(state, node)
   if (out) return [skipped(state, node, out)]
   const { when } = node.def
   const healthy = !node.def.needs.some((id) => node.scope.nodes.get(id)!.failed || node.scope.nodes.get(id)!.canceled) && !state.cancel
-  if (!when) return [healthy ? started(state, node, 'needs', now) : skipped(state, node, upstreamFailed(node))]
+  if (!when) return [healthy ? started(state, node, now, { via: 'needs' }) : skipped(state, node, upstreamFailed(node))]
   const held = holds(state, { scope: node.scope, node, what: `when of node ${node.path}` }, when.expression)
-  if (held.failure) return [started(state, node, 'needs', now, held.failure)]
+  if (held.failure) return [started(state, node, now, { via: 'needs', reason: held.failure })]
   if (!held.value) {
     const because = !healthy && when.calls.every((call) => call === 'success')
     return [skipped(state, node, because ? upstreamFailed(node) : failure('when_false', 'scheduler', `Skipped: \`${when.expression}\` is false`))]
   }
-  return [started(state, node, 'needs', now)]
+  return [started(state, node, now, { via: 'needs' })]
 }
 
 function upstreamFailed(node: NodeState): Failure {
@@ -78,7 +78,7 @@ export function skipped(state: RunState, node: NodeState, reason: Failure): Even
 const nodeSpan = (state: RunState, node: NodeState, visit: number): string => spanIdOf(state.runId, state.execution, `node ${visitId(node.path, visit)}`)
 
 /** `node.started`: of a new visit, with the values its kind needs at once, or with the reason why it cannot begin. */
-function started(state: RunState, node: NodeState, via: EventOf<'node.started'>['via'], now: number, reason?: Failure): EventOf<'node.started'> {
+function started(state: RunState, node: NodeState, now: number, { via, reason }: { via: EventOf<'node.started'>['via']; reason?: Failure }): EventOf<'node.started'> {
   const visit = node.visits + 1
   const base: EventOf<'node.started'> = {
     type: 'node.started', node: node.path, visit, kind: node.def.kind, via, span_id: nodeSpan(state, node, visit), parent_span_id: node.scope.spanId,
@@ -113,7 +113,7 @@ function begin(state: RunState, node: NodeState, now: number): Partial<EventOf<'
 }
 
 function waitUntil(wait: { readonly for: string } | { readonly until: string }, inputs: JsonObject, now: number, path: string): Partial<EventOf<'node.started'>> {
-  const text = String(fill('for' in wait ? wait.for : wait.until, inputs))
+  const text = asText(fill('for' in wait ? wait.for : wait.until, inputs))
   if ('for' in wait) {
     const ms = parseDuration(text)
     return ms === undefined ? { failure: configInvalid(`node ${path}: \`${text}\` is no duration (write a number with a unit, e.g. 5m)`) } : { due_at: toTimestamp(now + ms) }
@@ -170,7 +170,7 @@ function openGate(node: NodeState, now: number): Event[] {
   if (node.def.kind !== 'gate') throw new Error(`${node.path} is no gate`)
   const { gate } = node.def
   return [{
-    type: 'gate.opened', node: node.path, visit: node.visits, question: String(fill(gate.question, node.inputs)), choices: [...gate.choices], reject: [...gate.reject],
+    type: 'gate.opened', node: node.path, visit: node.visits, question: asText(fill(gate.question, node.inputs)), choices: [...gate.choices], reject: [...gate.reject],
     ...(gate.default !== undefined && { default: gate.default }), ...(gate.timeout_ms !== undefined && { due_at: toTimestamp(now + gate.timeout_ms) }),
   }]
 }
@@ -236,7 +236,7 @@ function decideRouting(node: NodeState): Event[] {
 /** A route was taken to this node: it is entered as soon as what is downstream of it has stopped. */
 function decideEntry(state: RunState, node: NodeState, now: number): Event[] {
   if (!isQuiet(node.scope, node)) throw new Error(`${node.path} cannot be entered yet`)
-  return [started(state, node, 'route', now)]
+  return [started(state, node, now, { via: 'route' })]
 }
 
 

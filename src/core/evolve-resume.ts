@@ -41,7 +41,10 @@ function reviewBudget(state: RunState, budget: BudgetState): void {
 function resumeScope(state: RunState, scope: Scope): void {
   scope.phase = 'open'
   if (scope.halt?.reason === 'canceled_run' || scope.halt?.reason === 'budget') scope.halt = undefined
-  if (scope.slots) Object.assign(scope.slots, { used: 0 }), scope.slots.queue.clear()
+  if (scope.slots) {
+    scope.slots.used = 0
+    scope.slots.queue.clear()
+  }
   scope.holding.clear()
   for (const node of scope.nodes.values()) {
     if (node.cleanup || (node.canceledRun && !node.began)) reset(state, node)

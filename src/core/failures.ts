@@ -4,16 +4,27 @@ import { classOf } from './failure.ts'
 import type { Json, JsonObject } from './json.ts'
 import { LIMITS } from './limits.ts'
 import { signatureOf } from './signature.ts'
+import { asText } from './template.ts'
 
 const TAILS = ['stderr_tail', 'output_tail', 'tail', 'stdout_tail'] as const
+
+const COMMANDS = new Set<FailureSource>(['command', 'check', 'hook'])
+
+/** A tail that was cut begins somewhere inside a line, each time somewhere else. */
+function wholeLines(tail: Json | undefined): string {
+  if (typeof tail !== 'string') return ''
+  const cutOff = tail.length > LIMITS.failureTailBytes / 2 - 64 ? tail.indexOf('\n') : -1
+  return tail.slice(cutOff + 1)
+}
 
 /** A report with class and signature; texts are cut to their limits. */
 export function completeFailure(report: FailureReport, attemptId?: string): Failure {
   const message = cut(report.message.trim() || `${report.code} (no message was given)`, LIMITS.messageChars)
   const details = report.details && boundDetails(report.details)
-  const tail = TAILS.map((key) => report.details?.[key]).filter((text) => typeof text === 'string' && text !== '').join('\n')
+  const tail = TAILS.map((key) => wholeLines(report.details?.[key])).filter((text) => text !== '').join('\n')
   // The message of a failed command quotes its output and names its exit code; its cause is told by the output alone.
-  const told = report.source === 'command' && tail ? String(report.details?.['exit_code'] ?? '') : report.message
+  const told = tail && COMMANDS.has(report.source) ? '' : report.message
+  const exit = [report.details?.['exit_code'], report.details?.['signal']].map((value) => asText(value ?? null)).join(' ')
   const cause = report.causes?.[0]
   return {
     code: report.code,
@@ -22,7 +33,7 @@ export function completeFailure(report: FailureReport, attemptId?: string): Fail
     source: report.source,
     ...(details && { details }),
     ...(report.causes?.length ? { causes: report.causes.slice(0, LIMITS.causes) } : {}),
-    signature: cause && wraps(report.code) ? cause.signature : signatureOf(report.code, told, tail),
+    signature: cause && wraps(report.code) ? cause.signature : signatureOf(report.code, told, tail, exit),
     ...((report.attempt_id ?? attemptId) !== undefined && { attempt_id: report.attempt_id ?? attemptId }),
   }
 }

@@ -12,16 +12,21 @@ export interface OutcomeView {
   readonly failure: Failure | undefined
 }
 
+interface Seen {
+  readonly outcome?: OutcomeView | undefined
+  readonly extra?: JsonObject | undefined
+}
+
 /**
  * @param node whose needs `success()` … judge; absent = the scope itself
  * @param outcome visible as `result label failure` (routes, hooks, checks)
  * @param extra more names, e.g. `item` of a branch that is being made
  */
 export function expressionScope(
-  state: RunState, scope: Scope, node: NodeState | undefined, { outcome, extra }: { outcome?: OutcomeView | undefined; extra?: JsonObject | undefined } = {},
+  state: RunState, scope: Scope, node: NodeState | undefined, { outcome, extra }: Seen = {},
 ): ExpressionScope {
   return {
-    variables: variablesOf(state, scope, node, outcome, extra),
+    variables: variablesOf(state, scope, node, { outcome, extra }),
     node: (id) => {
       const found = lookUp(scope, id)
       return found && viewOf(found)
@@ -32,7 +37,7 @@ export function expressionScope(
 }
 
 // Declared `env:` values may use params and the like; they are filled without `env` itself, so there is no recursion.
-function variablesOf(state: RunState, scope: Scope, node: NodeState | undefined, outcome: OutcomeView | undefined, extra: JsonObject = {}): JsonObject {
+function variablesOf(state: RunState, scope: Scope, node: NodeState | undefined, { outcome, extra = {} }: Seen): JsonObject {
   const branch = branchOf(scope)
   const variables: Record<string, Json> = {
     params: scope.params,

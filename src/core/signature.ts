@@ -1,109 +1,76 @@
 // Owns: the canonical signature of a failure (DESIGN 6): equal for the same cause told with other numbers, ids, paths,
 // times, key order or wrapping; different for different causes. The breaker and every "same failure again" use it.
-import { asText } from './template.ts'
 import { hash64 } from './hash.ts'
-import { isJsonObject, type Json } from './json.ts'
+import { LIMITS } from './limits.ts'
+import { canonicalJson, logicalLines } from './logical-lines.ts'
 
-/** Lines of the tail that tell: at most this many, error lines first. */
-const TELLING_LINES = 12
-const MAX_CHARS = 4_000
+/** Telling lines that count: the last ones. */
+const TELLING_LINES = 60
+/** A message longer than this is told by its beginning and its end. */
+const MESSAGE_CHARS = 4_000
 
-const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g
+/** Names of temporary files, where upper case still tells a random part from a word. */
+const TEMPORARY: readonly (readonly [RegExp, string])[] = [
+  [/(\/(?:tmp|temp|T)\/[^\s"'`/:;,()]{0,80}?)[-._][A-Za-z0-9]{6,12}(?=[\s"'`/:;,()]|$)/gi, '$1<tmp>'],
+  [/\btmp[._-]?(?=[A-Za-z0-9_]{6,16}\b)[A-Za-z0-9_]+/gi, '<tmp>'],
+]
 
 /** Order matters: what contains other patterns goes first. */
 const NORMALISERS: readonly (readonly [RegExp, string])[] = [
   [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, '<id>'],
-  [/\b[0-9a-hjkmnp-tv-z]{26}\b/g, '<id>'],
-  [/\b\d{4}-\d\d-\d\d(?:[t ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:z|[+-]\d\d:?\d\d)?)?/g, '<time>'],
-  [/\b\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[ap]m)?\b/g, '<time>'],
-  [/\b(?:[a-z]+:\/\/)(?:[^\s/"'`)\]}>:]+)(?::\d+)?/g, '<host>'],
-  [/(?:^|(?<=[\s"'`(=[{<,:|]))(?:[a-z]:)?(?:\.{1,2}|~)?[\\/](?:[^\s"'`()[\]{}<>,;:|\\/]+[\\/])*([^\s"'`()[\]{}<>,;:|\\/]*)/g, '<path>/$1'],
+  [/\b(?=[a-z]*\d)[0-9a-hjkmnp-tv-z]{26}\b/g, '<id>'],
+  [/\b\d{4}-\d\d-\d\d(?:[t ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:z| ?[+-]\d\d:?\d\d)?)?/g, '<n>'],
+  [/\b\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[ap]m)?\b/g, '<n>'],
+  [/\b(?:[a-z]{1,16}:\/\/)(?:[^\s/"'`)\]}>:]{1,300})(?::\d+)?/g, '<host>'],
+  [/(?:^|(?<=[\s"'`(=[{<,:|]))(?:[a-z]:)?(?:\.{1,2}|~)?[\\/](?:[^\s"'`()[\]{}<>,;:|\\/]+[\\/])*(?:<tmp>[\\/]?)?([^\s"'`()[\]{}<>,;:|\\/]*)/g, '<path>/$1'],
   [/(?:^|(?<=[\s"'`(=[{<,:|]))(?:[\w.@+-]+\/)+([\w.@+-]+)/g, '<path>/$1'],
   [/\b(?:localhost|\d{1,3}(?:\.\d{1,3}){3})(?::\d+)?\b/g, '<host>'],
   [/\b0x[0-9a-f]+\b/g, '<n>'],
   [/\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b/g, '<id>'],
   [/\b(?:tmp|temp)[._-]?[a-z0-9_-]*\d[a-z0-9_-]*/g, '<tmp>'],
-  [/\b\d+(?:[.,]\d+)*\s?(?:ns|µs|us|ms|s|sec|secs|seconds?|m|min|mins|minutes?|h|hours?|d|days?)\b/g, '<duration>'],
+  [/\b\d+(?:[.,]\d+)*\s?(?:ns|µs|us|ms|s|sec|secs|seconds?|m|min|mins|minutes?|h|hours?|d|days?)\b/g, '<n>'],
   [/[+-]?\d+(?:[.,_]\d+)*/g, '<n>'],
 ]
-/** A word in which letters and digits are mixed at random (temp names, container ids): both sides of a number change. */
-const MIXED = /\b(?=[a-z0-9_-]*<n>[a-z0-9_-]*<n>)[a-z0-9_<>-]*<n>[a-z0-9_<>-]*/g
+/** A part of a word in which short runs of letters and numbers alternate: a random id. */
+const RANDOM = /(?<![a-z0-9>])(?:[a-z]{0,3}<n>){2,}[a-z]{0,3}(?![a-z0-9<])/g
 
 /** The text with its noise replaced: the same for every telling of one cause. */
 export function canonicalText(text: string): string {
-  let line = canonicalJson(text.replace(ANSI, '').replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, ' ')).toLowerCase()
+  let line = canonicalJson(text)
+  for (const [pattern, replacement] of TEMPORARY) line = line.replace(pattern, replacement)
+  line = line.toLowerCase()
   for (const [pattern, replacement] of NORMALISERS) line = line.replace(pattern, replacement)
-  return line.replace(MIXED, '<id>').replace(/(?:<n>[\s,;/x-]*)+<n>/g, '<n>').replace(/\s+/g, ' ').trim()
+  return line.replace(RANDOM, '<id>').replace(/(?:<(?:n|id)>[\s,;/x-]*)+<(?:n|id)>/g, '<n>').replace(/\s+/g, ' ').trim()
 }
 
-/** Signature of a reason: 8 hex digits over code, message and the telling lines of its output. */
-export function signatureOf(code: string, message: string, tail = ''): string {
-  const lines = tellingLines(tail)
-  return hash64([code, canonicalText(message), ...lines].join('\n').slice(0, MAX_CHARS)).slice(0, 8)
+/**
+ * Signature of a reason: 8 hex digits over code, message and the words of the telling lines of its output.
+ * @param exit what tells apart as it is, not as noise: an exit code, a signal
+ */
+export function signatureOf(code: string, message: string, tail = '', exit = ''): string {
+  const told = message.length <= MESSAGE_CHARS ? message : `${message.slice(0, MESSAGE_CHARS / 2)} ${message.slice(-MESSAGE_CHARS / 2)}`
+  return hash64([code, exit, canonicalText(logicalLines(told).join(' ')), ...tellingWords(tail.slice(-LIMITS.tailBytes))].join('\n')).slice(0, 8)
 }
 
 const TELLING = /error|fail|fatal|panic|exception|cannot|can't|unable|not found|no such|undefined|denied|refused|invalid|unexpected|missing|expected|assert|abort|limit|timed? ?out|traceback|✕|✗|×/i
 const PROGRESS = /^\W*$|\b(?:passed|ok|info|debug)\b/i
 
-/** Canonical lines that tell the cause, sorted and each once: reordered or repeated noise does not matter. */
-function tellingLines(tail: string): string[] {
-  const canonical = new Set<string>()
+/** Words of the lines that tell the cause, sorted and each once: reordered or repeated lines do not matter. */
+function tellingWords(tail: string): string[] {
+  const telling: string[] = []
   const rest: string[] = []
-  for (const line of joinJson(tail)) {
-    const clean = canonicalText(line)
-    if (!/[a-z]/.test(clean.replace(/<[a-z]+>/g, ''))) continue
-    if (TELLING.test(line)) canonical.add(clean)
-    else if (!PROGRESS.test(line)) rest.push(clean)
+  for (const line of logicalLines(tail)) {
+    if (!/\p{L}/u.test(line)) continue
+    if (TELLING.test(line)) telling.push(line)
+    else if (!PROGRESS.test(line)) rest.push(line)
   }
-  const lines = canonical.size > 0 ? [...canonical] : rest.slice(-3)
-  return lines.sort().slice(0, TELLING_LINES)
+  const lines = telling.length > 0 ? new Set(telling.slice(-TELLING_LINES)) : rest.slice(-3)
+  const words = new Set<string>()
+  for (const line of lines) for (const word of wordsOf(line)) words.add(word)
+  return [...words].sort()
 }
 
-/** Lines of the text; JSON that is spread over several lines counts as one. */
-function joinJson(text: string): string[] {
-  const lines: string[] = []
-  let open: string[] = []
-  for (const line of text.split(/\r\n|\r|\n/)) {
-    if (open.length === 0 && !/^\s*[{[]\s*(?:"|$|[{[])/.test(line)) {
-      lines.push(line)
-      continue
-    }
-    open.push(line)
-    const joined = open.join('\n')
-    if (parseJson(joined) !== undefined) {
-      lines.push(joined)
-      open = []
-    } else if (open.length > 200) {
-      lines.push(...open)
-      open = []
-    }
-  }
-  return [...lines, ...open]
-}
-
-/** JSON inside the text is written with sorted keys, so that key order and layout do not matter. */
-function canonicalJson(text: string): string {
-  const start = text.search(/[{[]/)
-  if (start < 0) return text
-  for (let end = text.length; end > start; end = Math.max(text.lastIndexOf('}', end - 2), text.lastIndexOf(']', end - 2)) + 1) {
-    const value = parseJson(text.slice(start, end))
-    if (value !== undefined) return `${text.slice(0, start)}${sorted(value)}${text.slice(end)}`
-  }
-  return text
-}
-
-function parseJson(text: string): Json | undefined {
-  const trimmed = text.trim()
-  if (!/^[{[]/.test(trimmed) || !/[}\]]$/.test(trimmed)) return undefined
-  try {
-    return JSON.parse(trimmed) as Json
-  } catch {
-    return undefined
-  }
-}
-
-function sorted(value: Json): string {
-  if (Array.isArray(value)) return `[${value.map((item) => sorted(item as Json)).join(', ')}]`
-  if (isJsonObject(value)) return `{${Object.keys(value).sort().map((key) => `${key}: ${sorted(value[key]!)}`).join(', ')}}`
-  return asText(value)
+/** Without what only stands for noise, and without the punctuation around words. */
+function wordsOf(line: string): string[] {
+  return canonicalText(line).split(/[\s,;:"'`()[\]{}|=]+/).map((word) => word.replace(/^[.!?*-]+|[.!?*-]+$/g, '')).filter((word) => /[\p{L}\p{S}]/u.test(word.replace(/<[a-z]+>/g, '')))
 }

@@ -29,7 +29,7 @@ export function fill(value: Json, inputs: JsonObject): Json {
   }
   if (Array.isArray(value)) return value.map((item) => fill(item as Json, inputs))
   if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item as Json, inputs)]))
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, inputs)]))
   }
   return value
 }

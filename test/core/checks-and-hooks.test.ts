@@ -120,7 +120,7 @@ describe('hooks', () => {
     ['success after a retry', [{ fail: 'boom' }, {}], ['r failure', 's success', 'e success']],
     ['skip', { skipped: true }, ['e skip']],
   ])('of a node, %s', async (_, answer, expected) => {
-    const world = await play(node, by({ a: answer as Answer }))
+    const world = await play(node, by({ a: answer }))
     expect(world.events('hook.started').map((event) => `${event.name} ${event.result}`)).toEqual(expected)
     expect(world.entries.findLastIndex(({ event }) => event.type === 'hook.finished')).toBeLessThan(world.entries.findIndex(({ event }) => event.type === 'node.finished'))
   })

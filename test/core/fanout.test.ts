@@ -121,10 +121,11 @@ describe('joins', () => {
     ['any', 'ignore', ['boom', 'boom'], 'failure', 'join_unsatisfied'],
     ['any', 'continue', ['network', 'boom'], 'error', 'join_unsatisfied'],
   ]
-  test.each(cases)('%s, on_failure %s, branches %j: %s', async (join, on, answers, result, code) => {
+  test.each(cases)('%s, on_failure %s, branches %j: %s', async (...each) => {
+    const [join, on, answers, result, code] = each
     const world = await play(`params: { list: { type: array, default: [] } }
 nodes: [{ id: f, fanout: { each: '\${{ params.list }}', join: ${join}, on_failure: ${on}, nodes: [{ id: s, run: x }] } }]`,
-      { s: (command) => (command.item === 'skip' ? { skipped: true } : String(command.item)) }, { params: { list: [...answers] } })
+      { s: (command) => (command.item === 'skip' ? { skipped: true } : (command.item as string)) }, { params: { list: [...answers] } })
     expect(world.events('node.finished', 'f')[0]!.result).toBe(result)
     expect(world.finished.result).toBe(result)
     expect(world.finished.failure?.code).toBe(code)
@@ -138,7 +139,7 @@ nodes: [{ id: f, fanout: { each: '\${{ params.list }}', join: ${join}, on_failur
 
   test('all: branch_failed names the branches; causes hold the first by journal order, word for word', async () => {
     const world = await play('nodes: [{ id: f, fanout: { each: [a, b, c, d], nodes: [{ id: s, run: x }] } }]', {
-      s: (command) => (command.item === 'a' ? 'ok' : { takes: command.item === 'c' ? 1 : 20, fail: `${command.item} broke: "quoted" \n 2nd line` }),
+      s: (command) => (command.item === 'a' ? 'ok' : { takes: command.item === 'c' ? 1 : 20, fail: `${command.item as string} broke: "quoted" \n 2nd line` }),
     })
     const { failure } = world.finished
     expect(failure).toMatchObject({ code: 'branch_failed', message: '3 of 4 branches of f failed: b, c, d', details: { branches: ['b', 'c', 'd'], failed: 3, total: 4 } })

@@ -86,7 +86,7 @@ export class World {
   }
 
   #decide(given: Given): Refusal | undefined {
-    const events = decide(this.state, { ...given, now: this.now } as Input)
+    const events = decide(this.state, { ...given, now: this.now })
     if (isRefusal(events)) return events
     for (const event of events) {
       const entry: Entry = { v: 1, seq: this.entries.length + 1, at: toTimestamp(this.now), event: structuredClone(event) }
@@ -191,11 +191,11 @@ export const failureOf = (text: string): NonNullable<Outcome['failure']> =>
 
 function inShort(event: Event): string {
   const parts: string[] = [event.type]
-  if ('attempt_id' in event && event.attempt_id !== undefined) parts.push(String(event.attempt_id))
-  else if ('node' in event && event.node !== undefined) parts.push(String(event.node))
-  if ('branch' in event) parts.push(String((event as EventOf<'branch.started'>).branch.key))
-  if ('name' in event) parts.push(String(event.name))
-  if ('result' in event && event.result !== undefined) parts.push(String(event.result))
+  if ('attempt_id' in event && event.attempt_id !== undefined) parts.push(event.attempt_id as string)
+  else if ('node' in event && event.node !== undefined) parts.push(event.node as string)
+  if ('branch' in event) parts.push((event as EventOf<'branch.started'>).branch.key)
+  if ('name' in event) parts.push(event.name as string)
+  if ('result' in event && event.result !== undefined) parts.push(event.result as string)
   return parts.join(' ')
 }
 
