@@ -1,27 +1,30 @@
 // Seeded random pipelines against a random world, with a crash at every entry of the journal and a cancel at some:
 // I1-I4 hold at every prefix, every run ends, finished work is never redone, telemetry says everything exactly once.
-// One seed alone: SEED=123 vitest run test/simulation.test.ts; more of them: SEEDS=5000.
+// One seed alone: SEED=123 vitest run test/simulation.test.ts; a range: SEED=200-300; more of them: SEEDS=5000.
 import { describe, expect, test } from 'vitest'
 import type { Entry } from '../src/core/events.ts'
 import { parseAttemptId } from '../src/core/ids.ts'
 import { hasWork, pending } from '../src/core/pending.ts'
 import { summaryOf } from '../src/core/summary.ts'
-import { validatePipelineFile } from '../src/pipeline/load.ts'
 import { checkInvariants } from './support/invariants.ts'
-import { randomOf, randomPipeline, type Random } from './support/random-pipeline.ts'
+import { randomOf, randomPipelines, type Random } from './support/random-pipeline.ts'
 import { failureOf, pipelineOf, World, type Script } from './support/world.ts'
 
-void validatePipelineFile
-const SEEDS = process.env['SEED'] ? [Number(process.env['SEED'])] : Array.from({ length: Number(process.env['SEEDS'] ?? 150) }, (_, i) => i + 1)
+const DEFAULT_SEEDS = 150
+const [FIRST = 1, LAST = FIRST] = process.env['SEED']?.split('-').map(Number) ?? [1, Number(process.env['SEEDS'] ?? DEFAULT_SEEDS)]
+const SEEDS = Array.from({ length: LAST - FIRST + 1 }, (_, i) => FIRST + i)
 
 /** Outcomes are a function of the attempt, not of when it is asked: a crash and its resume meet the same world. */
 function randomScript(seed: number): Script {
   return (command) => {
     const r = randomOf([...command.id].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) | 0, seed))
     const takes = r.int(5_000)
+    const waits = command.kind === 'attempt' && r.chance(0.1) ? { waits: r.int(20_000) } : {}
+    const decision = command.kind === 'attempt' ? command.node.decision : undefined
+    const label = decision && r.chance(0.9) ? { label: r.pick(decision), ...(r.chance(0.3) && { notes: 'so it was decided' }) } : {}
     const usage = r.chance(0.3) ? { usage: { input: r.int(300), cache_read: 0, cache_write: 0, output: r.int(100) } } : {}
-    if (r.chance(0.6)) return { takes, ...usage }
-    return { takes, ...usage, failure: failureOf(r.pick(['compile error', 'timed_out', 'network', 'signaled', 'auth_failed', `test ${r.int(9)} failed`])) }
+    if (r.chance(0.6)) return { takes, ...usage, ...waits, ...label }
+    return { takes, ...usage, ...waits, failure: failureOf(r.pick(['compile error', 'timed_out', 'network', 'signaled', 'auth_failed', `test ${r.int(9)} failed`])) }
   }
 }
 
@@ -30,7 +33,8 @@ async function validPipeline(seed: number): Promise<Awaited<ReturnType<typeof pi
   const r: Random = randomOf(seed)
   for (let tries = 0; tries < 200; tries++) {
     try {
-      return await pipelineOf(randomPipeline(r) as never)
+      const { pipeline, files } = randomPipelines(r)
+      return await pipelineOf(pipeline as never, files as never)
     } catch (error) {
       if ((error as { code?: string }).code !== 'pipeline.invalid') throw error
     }
@@ -49,12 +53,28 @@ function expectSameState(world: World): void {
   expect(hasWork(again.state)).toBe(hasWork(world.state))
 }
 
-function goOn(world: World, resumedOnce = false): World {
-  world.play()
-  if (world.state.phase === 'running' && world.state.gates.size > 0) throw new Error('a gate with a timeout was left open')
+/** To the end; a person answers every gate that is still open when nothing else happens, some earlier. */
+function goOn(world: World): World {
+  for (let answers = 0; world.state.phase === 'running'; answers++) {
+    world.play((w) => w.state.gates.size > 0 && w.entries.length % 7 === 0)
+    const [gate] = world.state.gates.values()
+    if (world.state.phase !== 'running') break
+    if (!gate || answers > 10_000) throw new Error(`the run hangs: ${world.lines().slice(-3).join(' | ')}`)
+    const { choices } = gate.gate!
+    world.tell({ type: 'gate.answer', node: gate.path, choice: choices[answers % choices.length]!, by: { kind: 'user' } })
+  }
   expect(world.state.phase).toBe('ended')
-  void resumedOnce
   return world
+}
+
+/** What failed is retried by hand, at most twice; the journal stays a journal. */
+function retryByHand(world: World, seed: number): void {
+  for (let n = 0; n < 2; n++) {
+    if (world.tell({ type: 'retry', reset_count: (seed + n) % 3 === 0, mode: 'clean' })) return
+    goOn(world)
+    checkInvariants(world.entries, world.pipeline)
+    expectSameState(world)
+  }
 }
 
 const finishedVisits = (entries: readonly Entry[]): Set<string> => {
@@ -74,7 +94,8 @@ describe('simulation', () => {
     const total = world.entries.length
     const stride = Math.max(1, Math.floor(total / 40))
     for (let at = 1 + (seed % stride); at < total; at += stride) crashAt(world, at, seed)
-    for (const at of [2, Math.floor(total / 2)]) cancelAt(pipeline, seed, at)
+    for (const at of [2, Math.floor(total / 2), Math.floor((total * 3) / 4)]) cancelAt(pipeline, seed, at)
+    retryByHand(world, seed)
   })
 })
 
@@ -113,12 +134,26 @@ function cancelAt(pipeline: Awaited<ReturnType<typeof pipelineOf>>, seed: number
   if (world.state.phase !== 'running' || world.state.concluded) return
   expect(world.tell({ type: 'cancel', by: { kind: 'signal', signal: 'SIGINT' }, force: false })).toBeUndefined()
   if (seed % 2 === 0 && world.state.phase === 'running' && !world.state.concluded) world.tell({ type: 'cancel', by: { kind: 'signal', signal: 'SIGINT' }, force: true })
+  if (seed % 3 === 0) return killDuringCancel(world, at)
   goOn(world)
   checkInvariants(world.entries, pipeline)
   expectSameState(world)
   if (!world.state.resumable) return
   expect(world.tell({ type: 'resume' })).toBeUndefined()
-  goOn(world, true)
+  goOn(world)
   checkInvariants(world.entries, pipeline)
   expectSameState(world)
+}
+
+/** The process dies while it cancels; it is resumed, and in the end what failed is retried. */
+function killDuringCancel(world: World, at: number): void {
+  world.play((w) => w.entries.length % 5 === at % 5)
+  const next = world.crashed()
+  if (next.state.phase !== 'running') return
+  expect(next.tell({ type: 'interrupt', message: 'killed while it was being canceled' })).toBeUndefined()
+  expect(next.tell({ type: 'resume' })).toBeUndefined()
+  goOn(next)
+  checkInvariants(next.entries, next.pipeline)
+  expectSameState(next)
+  retryByHand(next, at)
 }

@@ -29,18 +29,27 @@ export interface Answer extends Partial<Outcome> {
   readonly fail?: string | FailureCode | undefined
   /** Virtual milliseconds until it is told. */
   readonly takes?: number
+  /** Attempts: before it is told, a limit has to be waited for, this long. */
+  readonly waits?: number
 }
 
-/** Parses a pipeline given as YAML text or as a value. */
-export async function pipelineOf(text: string | Json): Promise<Pipeline> {
+/** Parses a pipeline given as YAML text or as a value; `files` lie beside it. */
+export async function pipelineOf(text: string | Json, files: { readonly [name: string]: Json } = {}): Promise<Pipeline> {
   const folder = mkdtempSync(path.join(tmpdir(), 'spanwright-'))
   try {
     const file = path.join(folder, 'pipeline.yaml')
     writeFileSync(file, typeof text === 'string' ? text : JSON.stringify(text))
+    for (const [name, content] of Object.entries(files)) writeFileSync(path.join(folder, name), JSON.stringify(content))
     return (await parsePipelineFile(file)).pipeline
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+interface Live {
+  readonly command: Command
+  readonly answer: Answer | undefined
+  readonly due: number
 }
 
 export class World {
@@ -50,7 +59,7 @@ export class World {
   state: RunState
   now: number
   /** Live effects: when each will answer. */
-  readonly live = new Map<string, { readonly command: Command; readonly answer: Answer | undefined; readonly due: number }>()
+  readonly live = new Map<string, Live>()
   readonly started: string[] = []
   onEntry: ((entry: Entry, world: World) => void) | undefined
   /** The world that was told something last: what a failed test prints. */
@@ -129,15 +138,34 @@ export class World {
     for (const [id, command] of pending(this.state)) if (command.kind === 'timer' && (!next || command.due < next.due)) next = { id, due: command.due, timer: true }
     if (!next) return false
     this.now = Math.max(this.now, next.due)
-    if (next.timer) this.tell({ type: 'timer.fired', id: next.id })
+    if (next.timer) this.#fire(next.id)
     else this.#answer(next.id)
     return true
   }
 
+  /** A timer; an attempt that waited for a limit goes on. */
+  #fire(id: string): void {
+    this.tell({ type: 'timer.fired', id })
+    const waited = id.startsWith('limit:') ? this.live.get(id.slice('limit:'.length)) : undefined
+    if (waited?.due === Number.POSITIVE_INFINITY && waited.answer) this.live.set(waited.command.id, { ...waited, due: this.now + 1 })
+  }
+
+  /** Whether the attempt waits for a limit now (past the bound of waits it just fails). */
+  #waits(live: Live): boolean {
+    const { waits, ...answer } = live.answer!
+    if (waits === undefined) return false
+    const failure = { code: 'rate_limited', message: 'the limit is reached', source: 'provider' } as const
+    const refused = this.tell({ type: 'attempt.waiting', attempt_id: live.command.id, resumes_at: this.now + waits, failure })
+    if (refused) this.live.set(live.command.id, { ...live, answer: { failure } })
+    else this.live.set(live.command.id, { command: live.command, answer, due: Number.POSITIVE_INFINITY })
+    return refused === undefined
+  }
+
   #answer(id: string): void {
+    if (this.#waits(this.live.get(id)!)) return
     const { command, answer } = this.live.get(id)!
     this.live.delete(id)
-    const { fail, takes, ...outcome } = answer!
+    const { fail, takes, waits: _waits, ...outcome } = answer!
     const failure = outcome.failure ?? (fail === undefined ? undefined : failureOf(fail))
     const base = { duration_ms: takes ?? 1, ...(failure && { failure }) }
     if (command.kind === 'attempt') this.tell({ type: 'attempt.outcome', attempt_id: id, outcome: { ...outcome, ...base } })
