@@ -86,7 +86,12 @@ const finishedVisits = (entries: readonly Entry[]): Set<string> => {
 }
 
 describe('simulation', () => {
-  test.each(SEEDS)('seed %i', { timeout: 120_000 }, async (seed) => {
+  test.each(SEEDS)('seed %i', { timeout: 120_000 }, (seed) => simulate(seed).catch((error: unknown) => {
+    throw new Error(`seed ${seed}: ${String(error)}\n  ${World.latest?.lines().slice(-60).join('\n  ')}`, { cause: error })
+  }))
+})
+
+async function simulate(seed: number): Promise<void> {
     const pipeline = await validPipeline(seed)
     const world = goOn(new World(pipeline, randomScript(seed)).create())
     checkInvariants(world.entries, pipeline)
@@ -96,8 +101,7 @@ describe('simulation', () => {
     for (let at = 1 + (seed % stride); at < total; at += stride) crashAt(world, at, seed)
     for (const at of [2, Math.floor(total / 2), Math.floor((total * 3) / 4)]) cancelAt(pipeline, seed, at)
     retryByHand(world, seed)
-  })
-})
+}
 
 /** The process dies after entry `at`; the sentinel ends the execution; somebody resumes. Some die a second time. */
 function crashAt(world: World, at: number, seed: number): void {

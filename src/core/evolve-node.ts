@@ -5,7 +5,7 @@ import type { Failure } from './failure.ts'
 import { childPrefix } from './ids.ts'
 import { LIMITS } from './limits.ts'
 import { isFailing, isLeftOut } from './policy.ts'
-import { forget, judgeIfIdle, occupy, openScope, release, resetDownstream, rest, settleEntering, withdraw } from './readiness.ts'
+import { forget, judgeIfIdle, letGo, occupy, openScope, release, resetDownstream, rest, settleEntering, withdraw } from './readiness.ts'
 import { announce } from './evolve-resume.ts'
 import { enqueue, retakeSlot } from './slots.ts'
 import { dropBudgets, endWork, newBudget, review, startWork, worksThroughout } from './spend.ts'
@@ -143,7 +143,10 @@ export function onFinished(state: RunState, event: EventOf<'node.finished'>, at:
   scope.finished.delete(node)
   scope.finished.add(node)
   state.nodesFinished++
-  if (event.route) state.agenda.add(node)
+  if (event.route) {
+    state.agenda.add(node)
+    letGo(state, node)
+  }
   else {
     if (counts && onFailureOf(scope) === 'fail_fast' && !scope.halt) failFast(state, node, event.failure!)
     release(state, node)

@@ -83,6 +83,7 @@ function endExecution(state: RunState, at: number): void {
   state.agenda.clear()
   state.queue.clear()
   state.spawning.clear()
+  state.gates.clear()
   state.slots.used = 0
 }
 
@@ -189,9 +190,10 @@ function blockScope(state: RunState, owner: NodeState | undefined, failure: Fail
 
 function* openNodes(nodes: Iterable<NodeState>): Generator<NodeState> {
   for (const node of nodes) {
-    if (node.phase !== 'running') continue
+    // What was not announced in this execution yet meets its budget then.
+    if (node.phase !== 'running' || node.resuming) continue
     yield node
     if (node.inner) yield* openNodes(node.inner.nodes.values())
-    for (const branch of node.fanout?.open.values() ?? []) yield* openNodes(branch.nodes.values())
+    for (const branch of node.fanout?.open.values() ?? []) if (!branch.resuming) yield* openNodes(branch.nodes.values())
   }
 }

@@ -62,13 +62,18 @@ export function release(state: RunState, node: NodeState): void {
   if (node.released) return
   node.released = true
   const { scope } = node
-  const held = scope.holding.delete(node)
   for (const id of scope.graph.dependents.get(node.def.id) ?? []) {
     const dependent = scope.nodes.get(id)!
     dependent.unmet--
     wake(state, dependent)
   }
-  if (held) for (const id of scope.graph.downstream(node.def.id)) replan(state, scope.nodes.get(id)!)
+  letGo(state, node)
+}
+
+/** What waited for the visit of a `leave_running` node goes on. */
+export function letGo(state: RunState, node: NodeState): void {
+  if (!node.scope.holding.delete(node)) return
+  for (const id of node.scope.graph.downstream(node.def.id)) replan(state, node.scope.nodes.get(id)!)
 }
 
 function replan(state: RunState, node: NodeState): void {
