@@ -1,16 +1,17 @@
 // Measures wide fan-outs of functions that do nothing: `spanwright run` in a process of its own for every run, with
 // tracing off and on: time from the run's first entry to its last, peak memory. Then the same within one warm process.
+// Run: node bench/fanout.ts [widths, default 1,1000,10000,20000,40000]
 import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { startCollector } from './collector.ts'
 import { column, heading, row, shown, takeTurns, target, type Spread } from './measure.ts'
-import { functionFanout, measuredRun } from './measured-run.ts'
-import { scratchDirectory } from './scratch.ts'
+import { functionFanout, measuredRun, writtenGroups } from './measured-run.ts'
+import { openFloor, scratchDirectory } from './scratch.ts'
 
 const ROUNDS = 5
-const WIDTHS = [1, 1_000, 10_000, 20_000, 40_000]
+const WIDTHS = (process.argv[2] ?? '1,1000,10000,20000,40000').split(',').map(Number)
 const TIME_LIMIT_MS: { readonly [width: number]: number } = { 1_000: 100, 10_000: 1_500 }
 const MEMORY_LIMIT_MB: { readonly [width: number]: number } = { 1_000: 150, 10_000: 150 }
 /** Measured on another day on a like machine: DESIGN 10. */
@@ -87,13 +88,31 @@ try {
 } finally {
   collector.stop()
 }
+// What the disk takes of it, in the same process and at the same time: the same bytes in the same groups.
 for (const width of [1_000, 10_000]) {
   const definition = functionFanout(width)
-  const runs = await takeTurns(ROUNDS, [() => measuredRun(definition, store)])
+  let groups: readonly Buffer[] = []
+  const runs = await takeTurns(ROUNDS, [
+    async () => {
+      const run = await measuredRun(definition, store)
+      groups = writtenGroups(run, store)
+      return run.workMs
+    },
+    () => timedAppends(groups),
+  ])
   heading(`fan-out of ${width} functions, runPipeline() in this process`)
-  reportTime(
-    width,
-    'run',
-    column(runs, ([run]) => run!.workMs),
-  )
+  const side = (index: number): Spread => column(runs, (round) => round[index]!)
+  reportTime(width, 'run', side(0))
+  row('floor: append + fdatasync of the same bytes', shown(side(1), 'ms', 0))
+  const over = column(runs, ([run, floor]) => run! - floor!)
+  row('run - floor', shown(over, 'ms', 0))
+}
+
+function timedAppends(groups: readonly Buffer[]): number {
+  const floor = openFloor(directory)
+  const startedAt = performance.now()
+  for (const group of groups) floor.append(group)
+  const took = performance.now() - startedAt
+  floor.close()
+  return took
 }

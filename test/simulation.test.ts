@@ -11,7 +11,10 @@ import { randomOf, randomPipelines, type Random } from './support/random-pipelin
 import { failureOf, pipelineOf, World, type Script } from './support/world.ts'
 
 const DEFAULT_SEEDS = 150
-const [FIRST = 1, LAST = FIRST] = process.env['SEED']?.split('-').map(Number) ?? [1, Number(process.env['SEEDS'] ?? DEFAULT_SEEDS)]
+const [FIRST = 1, LAST = FIRST] = process.env['SEED']?.split('-').map(Number) ?? [
+  1,
+  Number(process.env['SEEDS'] ?? DEFAULT_SEEDS),
+]
 const SEEDS = Array.from({ length: LAST - FIRST + 1 }, (_, i) => FIRST + i)
 
 /** Outcomes are a function of the attempt, not of when it is asked: a crash and its resume meet the same world. */
@@ -21,10 +24,20 @@ function randomScript(seed: number): Script {
     const takes = r.int(5_000)
     const waits = command.kind === 'attempt' && r.chance(0.1) ? { waits: r.int(20_000) } : {}
     const decision = command.kind === 'attempt' ? command.node.decision : undefined
-    const label = decision && r.chance(0.9) ? { label: r.pick(decision), ...(r.chance(0.3) && { notes: 'so it was decided' }) } : {}
-    const usage = r.chance(0.3) ? { usage: { input: r.int(300), cache_read: 0, cache_write: 0, output: r.int(100) } } : {}
+    const label =
+      decision && r.chance(0.9) ? { label: r.pick(decision), ...(r.chance(0.3) && { notes: 'so it was decided' }) } : {}
+    const usage = r.chance(0.3)
+      ? { usage: { input: r.int(300), cache_read: 0, cache_write: 0, output: r.int(100) } }
+      : {}
     if (r.chance(0.6)) return { takes, ...usage, ...waits, ...label }
-    return { takes, ...usage, ...waits, failure: failureOf(r.pick(['compile error', 'timed_out', 'network', 'signaled', 'auth_failed', `test ${r.int(9)} failed`])) }
+    return {
+      takes,
+      ...usage,
+      ...waits,
+      failure: failureOf(
+        r.pick(['compile error', 'timed_out', 'network', 'signaled', 'auth_failed', `test ${r.int(9)} failed`]),
+      ),
+    }
   }
 }
 
@@ -61,7 +74,12 @@ function goOn(world: World): World {
     if (world.state.phase !== 'running') break
     if (!gate || answers > 10_000) throw new Error(`the run hangs: ${world.lines().slice(-3).join(' | ')}`)
     const { choices } = gate.gate!
-    world.tell({ type: 'gate.answer', node: gate.path, choice: choices[answers % choices.length]!, by: { kind: 'user' } })
+    world.tell({
+      type: 'gate.answer',
+      node: gate.path,
+      choice: choices[answers % choices.length]!,
+      by: { kind: 'user' },
+    })
   }
   expect(world.state.phase).toBe('ended')
   return world
@@ -86,21 +104,25 @@ const finishedVisits = (entries: readonly Entry[]): Set<string> => {
 }
 
 describe('simulation', () => {
-  test.each(SEEDS)('seed %i', { timeout: 120_000 }, (seed) => simulate(seed).catch((error: unknown) => {
-    throw new Error(`seed ${seed}: ${String(error)}\n  ${World.latest?.lines().slice(-60).join('\n  ')}`, { cause: error })
-  }))
+  test.each(SEEDS)('seed %i', { timeout: 120_000 }, (seed) =>
+    simulate(seed).catch((error: unknown) => {
+      throw new Error(`seed ${seed}: ${String(error)}\n  ${World.latest?.lines().slice(-60).join('\n  ')}`, {
+        cause: error,
+      })
+    }),
+  )
 })
 
 async function simulate(seed: number): Promise<void> {
-    const pipeline = await validPipeline(seed)
-    const world = goOn(new World(pipeline, randomScript(seed)).create())
-    checkInvariants(world.entries, pipeline)
-    expectSameState(world)
-    const total = world.entries.length
-    const stride = Math.max(1, Math.floor(total / 40))
-    for (let at = 1 + (seed % stride); at < total; at += stride) crashAt(world, at, seed)
-    for (const at of [2, Math.floor(total / 2), Math.floor((total * 3) / 4)]) cancelAt(pipeline, seed, at)
-    retryByHand(world, seed)
+  const pipeline = await validPipeline(seed)
+  const world = goOn(new World(pipeline, randomScript(seed)).create())
+  checkInvariants(world.entries, pipeline)
+  expectSameState(world)
+  const total = world.entries.length
+  const stride = Math.max(1, Math.floor(total / 40))
+  for (let at = 1 + (seed % stride); at < total; at += stride) crashAt(world, at, seed)
+  for (const at of [2, Math.floor(total / 2), Math.floor((total * 3) / 4)]) cancelAt(pipeline, seed, at)
+  retryByHand(world, seed)
 }
 
 /** The process dies after entry `at`; the sentinel ends the execution; somebody resumes. Some die a second time. */
@@ -137,7 +159,8 @@ function cancelAt(pipeline: Awaited<ReturnType<typeof pipelineOf>>, seed: number
   world.play((w) => w.entries.length >= at)
   if (world.state.phase !== 'running' || world.state.concluded) return
   expect(world.tell({ type: 'cancel', by: { kind: 'signal', signal: 'SIGINT' }, force: false })).toBeUndefined()
-  if (seed % 2 === 0 && world.state.phase === 'running' && !world.state.concluded) world.tell({ type: 'cancel', by: { kind: 'signal', signal: 'SIGINT' }, force: true })
+  if (seed % 2 === 0 && world.state.phase === 'running' && !world.state.concluded)
+    world.tell({ type: 'cancel', by: { kind: 'signal', signal: 'SIGINT' }, force: true })
   if (seed % 3 === 0) return killDuringCancel(world, at)
   goOn(world)
   checkInvariants(world.entries, pipeline)

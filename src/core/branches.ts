@@ -10,7 +10,8 @@ import { haltScope } from './stopping.ts'
 export function planBranches(state: RunState, node: NodeState): void {
   const fanout = node.fanout!
   const max = (node.def as FanoutNode).fanout.max_parallel ?? Number.POSITIVE_INFINITY
-  const may = fanout.total !== undefined && fanout.next < fanout.total && !fanout.decided && !node.stop && fanout.open.size < max
+  const may =
+    fanout.total !== undefined && fanout.next < fanout.total && !fanout.decided && !node.stop && fanout.open.size < max
   if (may) state.spawning.add(node)
   else state.spawning.delete(node)
 }
@@ -37,11 +38,23 @@ export function decideJoin(state: RunState, node: NodeState, fanout: FanoutState
   }
   if (!fanout.decided && on_failure === 'fail_fast' && fanout.failed > 0) fanout.decided = 'fail_fast'
   if (!fanout.decided) return
-  const failure: Failure = { code: 'canceled', class: 'human', source: 'scheduler', message: whyCanceled(node, fanout), signature: '' }
-  for (const scope of [...fanout.open.values()]) haltScope(state, scope, { reason: 'stopped', by: undefined, failure, cleanup: true })
+  const failure: Failure = {
+    code: 'canceled',
+    class: 'human',
+    source: 'scheduler',
+    message: whyCanceled(node, fanout),
+    signature: '',
+  }
+  for (const scope of [...fanout.open.values()])
+    haltScope(state, scope, { reason: 'stopped', by: undefined, failure, cleanup: true })
 }
 
 function whyCanceled(node: NodeState, fanout: FanoutState): string {
-  const why = { satisfied: 'its join is satisfied', unreachable: 'its join can no longer be met', fail_fast: 'a branch failed and on_failure is fail_fast', blocked: 'its budget is used up' }
+  const why = {
+    satisfied: 'its join is satisfied',
+    unreachable: 'its join can no longer be met',
+    fail_fast: 'a branch failed and on_failure is fail_fast',
+    blocked: 'its budget is used up',
+  }
   return `Canceled by ${node.path}: ${why[fanout.decided!]}`
 }

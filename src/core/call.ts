@@ -8,12 +8,22 @@ export interface CallContext {
   readonly inputs: JsonObject
   /** The item of the innermost branch; undefined outside of fan-outs. */
   readonly item: Json | undefined
-  readonly attempt: { readonly id: string; readonly number: number; readonly max: number; readonly visit: number; readonly node: string }
+  readonly attempt: {
+    readonly id: string
+    readonly number: number
+    readonly max: number
+    readonly visit: number
+    readonly node: string
+  }
   /** What went wrong before; undefined on a first attempt. */
   readonly retryContext: string | undefined
   /** Aborted when the attempt has to end (timeout, stall, cancel); its reason says why. */
   readonly signal: AbortSignal
-  readonly logger: { info(message: string, fields?: JsonObject): void; warn(message: string, fields?: JsonObject): void; error(message: string, fields?: JsonObject): void }
+  readonly logger: {
+    info(message: string, fields?: JsonObject): void
+    warn(message: string, fields?: JsonObject): void
+    error(message: string, fields?: JsonObject): void
+  }
   /** Says that the step is alive and getting on: resets the stall timeout. */
   progress(message?: string): void
 }

@@ -15,7 +15,8 @@ export function dropCommand(state: RunState, id: string): void {
 /** Tells a pending attempt, check or hook to end. */
 export function stopCommand(state: RunState, id: string, stop: Stop): void {
   const command = state.commands.get(id)
-  if (command?.kind === 'attempt' || command?.kind === 'check' || command?.kind === 'hook') addCommand(state, { ...command, stop })
+  if (command?.kind === 'attempt' || command?.kind === 'check' || command?.kind === 'hook')
+    addCommand(state, { ...command, stop })
 }
 
 export const timerId = {
@@ -33,7 +34,8 @@ export const hookId = (owner: string, hook: string, index: number): string => `$
 
 /** Everything that must not be waited for once a visit is over. */
 export function dropTimers(state: RunState, node: NodeState): void {
-  for (const id of [timerId.retry(node), timerId.wait(node), timerId.timeout(node), timerId.gate(node)]) dropCommand(state, id)
+  for (const id of [timerId.retry(node), timerId.wait(node), timerId.timeout(node), timerId.gate(node)])
+    dropCommand(state, id)
 }
 
 /** The time of a visit without attempts. */
@@ -42,7 +44,13 @@ export function setTimeoutTimer(state: RunState, node: NodeState): void {
 }
 
 export function askGate(state: RunState, node: NodeState): void {
-  addCommand(state, { kind: 'gate', id: `ask:${timerId.gate(node)}`, node: node.path, question: node.gate!.question, choices: node.gate!.choices })
+  addCommand(state, {
+    kind: 'gate',
+    id: `ask:${timerId.gate(node)}`,
+    node: node.path,
+    question: node.gate!.question,
+    choices: node.gate!.choices,
+  })
   if (node.dueAt !== undefined) addCommand(state, { kind: 'timer', id: timerId.gate(node), due: node.dueAt })
 }
 

@@ -28,21 +28,44 @@ export function decideStart(state: RunState, node: NodeState): Event[] {
   const before = node.prior.at(-1)
   const base = { node: node.path, visit: node.visits, attempt: number, attempt_id: id }
   const started: EventOf<'attempt.started'> = {
-    type: 'attempt.started', ...base, kind: node.def.kind, max: maxAttempts(node), span_id: spanId, parent_span_id: node.spanId,
+    type: 'attempt.started',
+    ...base,
+    kind: node.def.kind,
+    max: maxAttempts(node),
+    span_id: spanId,
+    parent_span_id: node.spanId,
     ...(node.def.kind === 'agent' && { agent_span_id: spanIdOf(state.runId, state.execution, `agent ${id}`) }),
-    inputs: evaluated.value ?? {}, ...(number > 1 && node.delayMs !== undefined && { delay_ms: node.delayMs }), ...(before && { retry_of: before.span_id }),
+    inputs: evaluated.value ?? {},
+    ...(number > 1 && node.delayMs !== undefined && { delay_ms: node.delayMs }),
+    ...(before && { retry_of: before.span_id }),
   }
   if (!evaluated.failure) return [started]
   const reason = { ...evaluated.failure, attempt_id: id }
-  return [started, { type: 'attempt.finished', ...base, result: resultOf(reason.code), failure: reason, duration_ms: 0, span_id: spanId }]
+  return [
+    started,
+    {
+      type: 'attempt.finished',
+      ...base,
+      result: resultOf(reason.code),
+      failure: reason,
+      duration_ms: 0,
+      span_id: spanId,
+    },
+  ]
 }
 
 /** Lost attempts use no retry budget: the bound grows with them. */
-const maxAttempts = (node: NodeState): number => Math.max(1, node.def.retry.max_attempts - node.retriesCarried) + node.lostInVisit
+const maxAttempts = (node: NodeState): number =>
+  Math.max(1, node.def.retry.max_attempts - node.retriesCarried) + node.lostInVisit
 
 function usedUpAttempts(state: RunState, node: NodeState): BudgetState | undefined {
   for (const budget of budgetsOf(state, node)) {
-    if (budget.limits.attempts !== undefined && budget.attempts >= budget.limits.attempts && !budget.exceeded.has('attempts')) return budget
+    if (
+      budget.limits.attempts !== undefined &&
+      budget.attempts >= budget.limits.attempts &&
+      !budget.exceeded.has('attempts')
+    )
+      return budget
   }
   return undefined
 }
@@ -50,8 +73,17 @@ function usedUpAttempts(state: RunState, node: NodeState): BudgetState | undefin
 function exceeded(budget: BudgetState): Event {
   const limit = limitOf(budget, 'attempts')!
   return {
-    type: 'budget.exceeded', scope: budget.scopePath, budget: 'attempts', used: budget.attempts, limit, mode: budget.limits.mode,
-    failure: failure('budget_exhausted', 'scheduler', `The budget of ${nameOf(budget)} is used up: ${budget.attempts} of ${limit} attempts`),
+    type: 'budget.exceeded',
+    scope: budget.scopePath,
+    budget: 'attempts',
+    used: budget.attempts,
+    limit,
+    mode: budget.limits.mode,
+    failure: failure(
+      'budget_exhausted',
+      'scheduler',
+      `The budget of ${nameOf(budget)} is used up: ${budget.attempts} of ${limit} attempts`,
+    ),
   }
 }
 
@@ -65,19 +97,36 @@ export function decideOutcome(state: RunState, input: InputOf<'attempt.outcome'>
   const reason = report && completeFailure(report, input.attempt_id)
   const base = identity(node)
   const said = {
-    ...(outcome.label !== undefined && { label: outcome.label }), ...(outcome.outputs && fits(outcome) && { outputs: outcome.outputs }),
-    ...(outcome.partial && { partial: true }), ...(outcome.next !== undefined && { next: outcome.next }),
+    ...(outcome.label !== undefined && { label: outcome.label }),
+    ...(outcome.outputs && fits(outcome) && { outputs: outcome.outputs }),
+    ...(outcome.partial && { partial: true }),
+    ...(outcome.next !== undefined && { next: outcome.next }),
     ...(outcome.notes !== undefined && { notes: outcome.notes.slice(0, LIMITS.failureTailBytes) }),
-    ...(outcome.usage && { usage: outcome.usage }), ...(outcome.cost && { cost: outcome.cost }), ...(outcome.process && { process: outcome.process }),
+    ...(outcome.usage && { usage: outcome.usage }),
+    ...(outcome.cost && { cost: outcome.cost }),
+    ...(outcome.process && { process: outcome.process }),
     duration_ms: outcome.duration_ms,
   }
-  if (!reason && !outcome.skipped && node.def.checks.length > 0 && !node.stop) return [{ type: 'attempt.acted', ...base, ...said }]
+  if (!reason && !outcome.skipped && node.def.checks.length > 0 && !node.stop)
+    return [{ type: 'attempt.acted', ...base, ...said }]
   const result = reason ? resultOf(reason.code) : outcome.skipped ? 'skip' : 'success'
-  return [{ type: 'attempt.finished', ...base, result, ...(reason && { failure: reason }), ...said, span_id: node.attempt.spanId }]
+  return [
+    {
+      type: 'attempt.finished',
+      ...base,
+      result,
+      ...(reason && { failure: reason }),
+      ...said,
+      span_id: node.attempt.spanId,
+    },
+  ]
 }
 
 const identity = (node: NodeState): { node: string; visit: number; attempt: number; attempt_id: string } => ({
-  node: node.path, visit: node.visits, attempt: node.attempt!.number, attempt_id: node.attempt!.id,
+  node: node.path,
+  visit: node.visits,
+  attempt: node.attempt!.number,
+  attempt_id: node.attempt!.id,
 })
 
 const fits = (outcome: Outcome): boolean => JSON.stringify(outcome.outputs).length <= LIMITS.entryBytes - 32 * 1024
@@ -89,14 +138,26 @@ function invalidReport(node: NodeState, outcome: Outcome): Outcome['failure'] {
   if (outcome.skipped) return undefined
   if (decision && (outcome.label === undefined || !decision.includes(outcome.label))) {
     const got = outcome.label === undefined ? 'no label' : `the label \`${outcome.label}\``
-    return { code: 'invalid_output', source, message: `${node.path} has to end with one of the labels ${decision.join(', ')}; it gave ${got}` }
+    return {
+      code: 'invalid_output',
+      source,
+      message: `${node.path} has to end with one of the labels ${decision.join(', ')}; it gave ${got}`,
+    }
   }
   if (outcome.next !== undefined && !routes.some((route) => route.to === outcome.next)) {
     const known = routes.map((route) => route.to).join(', ') || 'none'
-    return { code: 'invalid_output', source, message: `${node.path} reported next \`${outcome.next}\`, which no route of it leads to (routes: ${known})` }
+    return {
+      code: 'invalid_output',
+      source,
+      message: `${node.path} reported next \`${outcome.next}\`, which no route of it leads to (routes: ${known})`,
+    }
   }
   if (outcome.outputs && !fits(outcome)) {
-    return { code: 'invalid_output', source, message: `The outputs of ${node.path} are too large to record (limit about ${(LIMITS.entryBytes - 32 * 1024) / 1024} KiB); write them to a file and report its path` }
+    return {
+      code: 'invalid_output',
+      source,
+      message: `The outputs of ${node.path} are too large to record (limit about ${(LIMITS.entryBytes - 32 * 1024) / 1024} KiB); write them to a file and report its path`,
+    }
   }
   return undefined
 }
@@ -105,14 +166,17 @@ function invalidReport(node: NodeState, outcome: Outcome): Outcome['failure'] {
 export function decideObserved(state: RunState, input: InputOf<'attempt.observed'>): Event[] | Refusal {
   const node = state.attempts.get(input.attempt_id)
   // Processes that outlived an attempt may be ended (and said so) after it.
-  if (!node?.attempt?.open && input.event.type !== 'processes.ended' && input.event.type !== 'warning.raised') return stale(input.attempt_id)
+  if (!node?.attempt?.open && input.event.type !== 'processes.ended' && input.event.type !== 'warning.raised')
+    return stale(input.attempt_id)
   return state.phase === 'running' ? [input.event] : stale(input.attempt_id)
 }
 
 export function decideUsage(state: RunState, input: InputOf<'attempt.usage'>): Event[] | Refusal {
   const node = state.attempts.get(input.attempt_id)
   if (!node?.attempt?.open) return stale(input.attempt_id)
-  return [{ type: 'attempt.progressed', ...identity(node), usage: input.usage, ...(input.cost && { cost: input.cost }) }]
+  return [
+    { type: 'attempt.progressed', ...identity(node), usage: input.usage, ...(input.cost && { cost: input.cost }) },
+  ]
 }
 
 /** Waiting for a limit is not a retry: bounded in number and length; past that the effect has to end as rate_limited. */
@@ -121,12 +185,20 @@ export function decideWaiting(state: RunState, input: InputOf<'attempt.waiting'>
   if (!node?.attempt?.open || node.attempt.waiting || node.attempt.acted) return stale(input.attempt_id)
   const length = Math.max(0, input.resumes_at - input.now)
   if (node.limitWaits >= LIMITS.limitWaits || node.limitWaitMs + length > LIMITS.limitWaitMs) {
-    return { refused: 'invalid', message: `${node.path} may wait for a limit ${LIMITS.limitWaits} times and ${LIMITS.limitWaitMs / 3_600_000} h in all` }
+    return {
+      refused: 'invalid',
+      message: `${node.path} may wait for a limit ${LIMITS.limitWaits} times and ${LIMITS.limitWaitMs / 3_600_000} h in all`,
+    }
   }
-  return [{
-    type: 'attempt.waiting', ...identity(node), due_at: toTimestamp(input.resumes_at), wait: node.limitWaits + 1,
-    failure: completeFailure(input.failure, input.attempt_id),
-  }]
+  return [
+    {
+      type: 'attempt.waiting',
+      ...identity(node),
+      due_at: toTimestamp(input.resumes_at),
+      wait: node.limitWaits + 1,
+      failure: completeFailure(input.failure, input.attempt_id),
+    },
+  ]
 }
 
 // -- checks
@@ -139,32 +211,73 @@ export function decideChecks(state: RunState, node: NodeState): Event[] {
   const index = order[node.checkIndex]!
   const check = node.def.checks[index]!
   const owner = attempt?.id ?? visitId(node.path, node.visits)
-  const site: Site = { scope: node.scope, node, what: `check ${check.name} of node ${node.path}`, outcome: { result: 'success', label: attempt?.acted?.label, failure: undefined } }
+  const site: Site = {
+    scope: node.scope,
+    node,
+    what: `check ${check.name} of node ${node.path}`,
+    outcome: { result: 'success', label: attempt?.acted?.label, failure: undefined },
+  }
   const evaluated = evaluateAll(state, site, commandExpressions(check.run, node.scope, node))
   const base = {
-    node: node.path, visit: node.visits, ...(attempt && { attempt_id: attempt.id }), name: check.name, index, level: check.level, required: check.required,
+    node: node.path,
+    visit: node.visits,
+    ...(attempt && { attempt_id: attempt.id }),
+    name: check.name,
+    index,
+    level: check.level,
+    required: check.required,
   }
   const spanId = spanIdOf(state.runId, state.execution, `check ${checkId(owner, index)}`)
-  const started: Event = { type: 'check.started', ...base, inputs: evaluated.value ?? {}, span_id: spanId, parent_span_id: attempt?.spanId ?? node.spanId }
+  const started: Event = {
+    type: 'check.started',
+    ...base,
+    inputs: evaluated.value ?? {},
+    span_id: spanId,
+    parent_span_id: attempt?.spanId ?? node.spanId,
+  }
   if (!evaluated.failure) return [started]
-  return [started, { type: 'check.finished', ...base, passed: false, failure: checkFailed(check.name, evaluated.failure, attempt?.id), duration_ms: 0, span_id: spanId }]
+  return [
+    started,
+    {
+      type: 'check.finished',
+      ...base,
+      passed: false,
+      failure: checkFailed(check.name, evaluated.failure, attempt?.id),
+      duration_ms: 0,
+      span_id: spanId,
+    },
+  ]
 }
 
 function endOfChecks(node: NodeState): Event {
   const attempt = node.attempt!
   const acted = attempt.acted!
-  const reason = checkReason(node) ?? (node.stop && failure(node.stop.code, 'scheduler', node.stop.message, { attemptId: attempt.id }))
+  const reason =
+    checkReason(node) ??
+    (node.stop && failure(node.stop.code, 'scheduler', node.stop.message, { attemptId: attempt.id }))
   return {
-    type: 'attempt.finished', ...identity(node), result: reason ? resultOf(reason.code) : 'success', ...(reason && { failure: reason }),
-    ...(acted.label !== undefined && { label: acted.label }), ...(acted.outputs && { outputs: acted.outputs }), ...(acted.partial && { partial: true }),
-    ...(acted.next !== undefined && { next: acted.next }), ...(acted.notes !== undefined && { notes: acted.notes }),
-    ...(acted.usage && { usage: acted.usage }), ...(acted.cost && { cost: acted.cost }), ...(acted.process && { process: acted.process }),
-    duration_ms: acted.duration_ms, span_id: attempt.spanId,
+    type: 'attempt.finished',
+    ...identity(node),
+    result: reason ? resultOf(reason.code) : 'success',
+    ...(reason && { failure: reason }),
+    ...(acted.label !== undefined && { label: acted.label }),
+    ...(acted.outputs && { outputs: acted.outputs }),
+    ...(acted.partial && { partial: true }),
+    ...(acted.next !== undefined && { next: acted.next }),
+    ...(acted.notes !== undefined && { notes: acted.notes }),
+    ...(acted.usage && { usage: acted.usage }),
+    ...(acted.cost && { cost: acted.cost }),
+    ...(acted.process && { process: acted.process }),
+    duration_ms: acted.duration_ms,
+    span_id: attempt.spanId,
   }
 }
 
 const checkFailed = (name: string, cause: Failure, id: string | undefined): Failure =>
-  failure('check_failed', 'check', `Check ${name} failed: ${cause.message}`, { causes: [cause], ...(id !== undefined && { attemptId: id }) })
+  failure('check_failed', 'check', `Check ${name} failed: ${cause.message}`, {
+    causes: [cause],
+    ...(id !== undefined && { attemptId: id }),
+  })
 
 export function decideCheckOutcome(state: RunState, input: InputOf<'check.outcome'>): Event[] | Refusal {
   const command = state.commands.get(input.id)
@@ -174,12 +287,23 @@ export function decideCheckOutcome(state: RunState, input: InputOf<'check.outcom
   const check = (owner ?? nodeOfCheck(state, command.place.node))?.def.checks[index]
   if (!check) return stale(input.id)
   const cause = input.failure && completeFailure(input.failure)
-  return [{
-    type: 'check.finished', node: command.place.node, visit: command.place.visit, ...(command.attempt_id !== undefined && { attempt_id: command.attempt_id }),
-    name: check.name, index, level: check.level, required: check.required, passed: !cause,
-    ...(cause && { failure: checkFailed(check.name, cause, command.attempt_id) }), ...(input.process && { process: input.process }),
-    duration_ms: input.duration_ms, span_id: command.place.span_id,
-  }]
+  return [
+    {
+      type: 'check.finished',
+      node: command.place.node,
+      visit: command.place.visit,
+      ...(command.attempt_id !== undefined && { attempt_id: command.attempt_id }),
+      name: check.name,
+      index,
+      level: check.level,
+      required: check.required,
+      passed: !cause,
+      ...(cause && { failure: checkFailed(check.name, cause, command.attempt_id) }),
+      ...(input.process && { process: input.process }),
+      duration_ms: input.duration_ms,
+      span_id: command.place.span_id,
+    },
+  ]
 }
 
 const nodeOfCheck = (state: RunState, path: string): NodeState | undefined => {
@@ -191,14 +315,20 @@ const nodeOfCheck = (state: RunState, path: string): NodeState | undefined => {
 
 export function decideRetryOf(state: RunState, node: NodeState, now: number): Event | undefined {
   const { attempt } = node
-  if (node.step !== 'concluding' || !attempt?.failure || attempt.lost || node.settled || node.stop || state.cancel) return undefined
+  if (node.step !== 'concluding' || !attempt?.failure || attempt.lost || node.settled || node.stop || state.cancel)
+    return undefined
   const { retry } = node.def
   if (!isRetryable(attempt.failure.code, retry.on) || blockingBudget(state, node)) return undefined
   const used = node.retriesInVisit + node.retriesCarried
   if (used + 1 >= retry.max_attempts || node.attemptsInVisit >= LIMITS.attempts) return undefined
   const delay = retryDelay(retry, used + 1, state.runId, attempt.id)
   return {
-    type: 'retry.scheduled', ...identity(node), next_attempt: attempt.number + 1, max: maxAttempts(node), delay_ms: delay,
-    due_at: toTimestamp(now + delay), failure: attempt.failure,
+    type: 'retry.scheduled',
+    ...identity(node),
+    next_attempt: attempt.number + 1,
+    max: maxAttempts(node),
+    delay_ms: delay,
+    due_at: toTimestamp(now + delay),
+    failure: attempt.failure,
   }
 }

@@ -30,7 +30,7 @@ export function decideExpansion(state: RunState, node: NodeState): Event[] {
   if (made.length === 0) return [{ ...base, offset: 0, total: 0, branches: [] }]
   while (offset < made.length) {
     const chunk: Branch[] = []
-    for (let bytes = 0; offset + chunk.length < made.length; ) {
+    for (let bytes = 0; offset + chunk.length < made.length;) {
       const next = made[offset + chunk.length]!
       bytes += next.key.length + 24 + (next.item === undefined ? 0 : JSON.stringify(next.item).length)
       if (bytes > CHUNK_BYTES && chunk.length > 0) break
@@ -46,13 +46,17 @@ function branchesOf(state: RunState, node: NodeState, fanout: Fanout): Evaluated
   const { over } = fanout
   if ('branches' in over) return { value: Object.keys(over.branches).map((key) => ({ key })) }
   const site: Site = { scope: node.scope, node, what: `fan-out ${node.path}` }
-  const wrong = (message: string): { failure: Failure } => ({ failure: configInvalid(`fan-out ${node.path}${message}`) })
+  const wrong = (message: string): { failure: Failure } => ({
+    failure: configInvalid(`fan-out ${node.path}${message}`),
+  })
   const evaluated = evaluateList(state, site, over)
   if (evaluated.failure) return evaluated
   const filled = fill(over, evaluated.value) as JsonObject
-  const items = 'count' in over ? counted(filled['count']!) : 'each' in over ? listed(filled['each']!) : combined(filled)
+  const items =
+    'count' in over ? counted(filled['count']!) : 'each' in over ? listed(filled['each']!) : combined(filled)
   if (typeof items === 'string') return wrong(`: ${items}`)
-  if (items.length > LIMITS.branches) return wrong(` has ${items.length} branches; at most ${LIMITS.branches} are allowed`)
+  if (items.length > LIMITS.branches)
+    return wrong(` has ${items.length} branches; at most ${LIMITS.branches} are allowed`)
   if (items.some((item) => JSON.stringify(item).length > CHUNK_BYTES)) {
     return wrong(`: an item is larger than ${CHUNK_BYTES / 1024} KiB; put it into a file and fan out over the paths`)
   }
@@ -78,8 +82,11 @@ function evaluateList(state: RunState, site: Site, over: Fanout['over']): Evalua
 
 function counted(count: Json): Json[] | string {
   const n = typeof count === 'string' ? Number(count) : count
-  if (typeof n !== 'number' || !Number.isInteger(n) || n < 0) return `count has to be a whole number, 0 or more; it is ${JSON.stringify(count)}`
-  return n > LIMITS.branches ? `count is ${n}; at most ${LIMITS.branches} branches are allowed` : Array.from({ length: n }, (_, index) => index)
+  if (typeof n !== 'number' || !Number.isInteger(n) || n < 0)
+    return `count has to be a whole number, 0 or more; it is ${JSON.stringify(count)}`
+  return n > LIMITS.branches
+    ? `count is ${n}; at most ${LIMITS.branches} branches are allowed`
+    : Array.from({ length: n }, (_, index) => index)
 }
 
 const listed = (each: Json): readonly Json[] | string =>
@@ -89,7 +96,8 @@ const listed = (each: Json): readonly Json[] | string =>
 function combined(over: JsonObject): readonly Json[] | string {
   let rows: Record<string, Json>[] = [{}]
   for (const [axis, values] of Object.entries(over['matrix'] as JsonObject)) {
-    if (!Array.isArray(values)) return `matrix axis ${axis} has to be a list; it is ${JSON.stringify(values)?.slice(0, 80)}`
+    if (!Array.isArray(values))
+      return `matrix axis ${axis} has to be a list; it is ${JSON.stringify(values)?.slice(0, 80)}`
     rows = rows.flatMap((row) => values.map((value) => ({ ...row, [axis]: value as Json })))
     if (rows.length > LIMITS.branches) return `the matrix has more than ${LIMITS.branches} combinations`
   }
@@ -113,13 +121,17 @@ const matches = (row: JsonObject, pattern: JsonObject): boolean =>
 function keyOf(state: RunState, site: Site, fanout: Fanout, item: Json): Evaluated<string> {
   const { over } = fanout
   let text = ''
-  if ('matrix' in over) text = Object.values(item as JsonObject).map(asText).join('-')
+  if ('matrix' in over)
+    text = Object.values(item as JsonObject)
+      .map(asText)
+      .join('-')
   else if ('each' in over && fanout.key !== undefined) {
     const extra = { item, ...(fanout.as !== undefined && { [fanout.as]: item }) }
     const evaluated = evaluateAll(state, { ...site, extra, what: `key of ${site.what}` }, expressionsIn(fanout.key))
     if (evaluated.failure) return evaluated
     text = asText(fill(fanout.key, evaluated.value))
-  } else if ('each' in over && (typeof item === 'string' || typeof item === 'number' || typeof item === 'boolean')) text = String(item)
+  } else if ('each' in over && (typeof item === 'string' || typeof item === 'number' || typeof item === 'boolean'))
+    text = String(item)
   return { value: keySlug(text) }
 }
 
@@ -128,8 +140,14 @@ export function decideBranch(state: RunState, node: NodeState): Event[] {
   const fanout = node.fanout!
   const index = fanout.next
   const key = fanout.keys[index]!
-  return [{
-    type: 'branch.started', node: node.path, visit: node.visits, branch: { key, index },
-    span_id: spanIdOf(state.runId, state.execution, `branch ${branchPrefix(node.path, node.visits, key)}`), parent_span_id: node.spanId,
-  }]
+  return [
+    {
+      type: 'branch.started',
+      node: node.path,
+      visit: node.visits,
+      branch: { key, index },
+      span_id: spanIdOf(state.runId, state.execution, `branch ${branchPrefix(node.path, node.visits, key)}`),
+      parent_span_id: node.spanId,
+    },
+  ]
 }

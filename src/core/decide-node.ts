@@ -21,10 +21,15 @@ import { fromTimestamp, toTimestamp } from './time.ts'
 export function decideNode(state: RunState, node: NodeState, now: number): Event[] {
   if (node.scope.entering.has(node) && node.phase !== 'running') return decideEntry(state, node, now)
   switch (node.phase) {
-    case 'ready': return decideEnter(state, node, now)
-    case 'routing': return decideRouting(node)
-    case 'running': return decideRunning(state, node, now)
-    case 'idle': case 'done': throw new Error(`Nothing to decide for ${node.path} (${node.phase})`)
+    case 'ready':
+      return decideEnter(state, node, now)
+    case 'routing':
+      return decideRouting(node)
+    case 'running':
+      return decideRunning(state, node, now)
+    case 'idle':
+    case 'done':
+      throw new Error(`Nothing to decide for ${node.path} (${node.phase})`)
   }
 }
 
@@ -36,13 +41,21 @@ export function decideEnter(state: RunState, node: NodeState, now: number): Even
   const out = selectedOut(state, node)
   if (out) return [skipped(state, node, out)]
   const { when } = node.def
-  const healthy = !node.def.needs.some((id) => node.scope.nodes.get(id)!.failed || node.scope.nodes.get(id)!.canceled) && !state.cancel
+  const healthy =
+    !node.def.needs.some((id) => node.scope.nodes.get(id)!.failed || node.scope.nodes.get(id)!.canceled) &&
+    !state.cancel
   if (!when) return [healthy ? started(state, node, now, { via: 'needs' }) : skipped(state, node, upstreamFailed(node))]
   const held = holds(state, { scope: node.scope, node, what: `when of node ${node.path}` }, when.expression)
   if (held.failure) return [started(state, node, now, { via: 'needs', reason: held.failure })]
   if (!held.value) {
     const because = !healthy && when.calls.every((call) => call === 'success')
-    return [skipped(state, node, because ? upstreamFailed(node) : failure('when_false', 'scheduler', `Skipped: \`${when.expression}\` is false`))]
+    return [
+      skipped(
+        state,
+        node,
+        because ? upstreamFailed(node) : failure('when_false', 'scheduler', `Skipped: \`${when.expression}\` is false`),
+      ),
+    ]
   }
   return [started(state, node, now, { via: 'needs' })]
 }
@@ -50,8 +63,12 @@ export function decideEnter(state: RunState, node: NodeState, now: number): Even
 function upstreamFailed(node: NodeState): Failure {
   for (const id of node.def.needs) {
     const need = node.scope.nodes.get(id)!
-    if (need.failed) return failure('upstream_failed', 'scheduler', `Skipped: ${need.path} did not succeed (${need.failed.code})`, { causes: [need.failed.code === 'upstream_failed' ? need.failed.causes?.[0] ?? need.failed : need.failed] })
-    if (need.canceled) return failure('upstream_failed', 'scheduler', `Skipped: ${need.path} was canceled`, { causes: [need.failure] })
+    if (need.failed)
+      return failure('upstream_failed', 'scheduler', `Skipped: ${need.path} did not succeed (${need.failed.code})`, {
+        causes: [need.failed.code === 'upstream_failed' ? (need.failed.causes?.[0] ?? need.failed) : need.failed],
+      })
+    if (need.canceled)
+      return failure('upstream_failed', 'scheduler', `Skipped: ${need.path} was canceled`, { causes: [need.failure] })
   }
   return failure('upstream_failed', 'scheduler', 'Skipped: the run is being canceled')
 }
@@ -70,29 +87,55 @@ const leftOut = (option: string, id: string): Failure =>
 export function skipped(state: RunState, node: NodeState, reason: Failure): EventOf<'node.skipped'> {
   const visit = node.visits + 1
   return {
-    type: 'node.skipped', node: node.path, visit, kind: node.def.kind, failure: reason,
-    span_id: nodeSpan(state, node, visit), parent_span_id: node.scope.spanId,
+    type: 'node.skipped',
+    node: node.path,
+    visit,
+    kind: node.def.kind,
+    failure: reason,
+    span_id: nodeSpan(state, node, visit),
+    parent_span_id: node.scope.spanId,
   }
 }
 
-const nodeSpan = (state: RunState, node: NodeState, visit: number): string => spanIdOf(state.runId, state.execution, `node ${visitId(node.path, visit)}`)
+const nodeSpan = (state: RunState, node: NodeState, visit: number): string =>
+  spanIdOf(state.runId, state.execution, `node ${visitId(node.path, visit)}`)
 
 /** `node.started`: of a new visit, with the values its kind needs at once, or with the reason why it cannot begin. */
-function started(state: RunState, node: NodeState, now: number, { via, reason }: { via: EventOf<'node.started'>['via']; reason?: Failure }): EventOf<'node.started'> {
+function started(
+  state: RunState,
+  node: NodeState,
+  now: number,
+  { via, reason }: { via: EventOf<'node.started'>['via']; reason?: Failure },
+): EventOf<'node.started'> {
   const visit = node.visits + 1
   const base: EventOf<'node.started'> = {
-    type: 'node.started', node: node.path, visit, kind: node.def.kind, via, span_id: nodeSpan(state, node, visit), parent_span_id: node.scope.spanId,
-    ...joinLinks(node), ...(state.cancel && { cleanup: true }),
+    type: 'node.started',
+    node: node.path,
+    visit,
+    kind: node.def.kind,
+    via,
+    span_id: nodeSpan(state, node, visit),
+    parent_span_id: node.scope.spanId,
+    ...joinLinks(node),
+    ...(state.cancel && { cleanup: true }),
   }
   const budget = blockingBudget(state, node)
-  const cannot = reason ?? (via === 'retry' ? undefined : visitLimit(node)) ?? (budget && failure('budget_exhausted', 'scheduler', budget.blocked!.message, { causes: [budget.blocked] }))
+  const cannot =
+    reason ??
+    (via === 'retry' ? undefined : visitLimit(node)) ??
+    (budget && failure('budget_exhausted', 'scheduler', budget.blocked!.message, { causes: [budget.blocked] }))
   if (cannot) return { ...base, failure: cannot }
   return { ...base, ...begin(state, node, now) }
 }
 
 function visitLimit(node: NodeState): Failure | undefined {
   if (node.visitsCounted < node.def.max_visits) return undefined
-  return failure('visit_limit', 'scheduler', `${node.path} was entered ${node.visitsCounted} times and may not be entered again (max_visits: ${node.def.max_visits})`, { causes: [node.scope.entering.get(node)?.failure] })
+  return failure(
+    'visit_limit',
+    'scheduler',
+    `${node.path} was entered ${node.visitsCounted} times and may not be entered again (max_visits: ${node.def.max_visits})`,
+    { causes: [node.scope.entering.get(node)?.failure] },
+  )
 }
 
 /** Kinds without attempts evaluate what they need when they start; attempts do so each time. */
@@ -107,19 +150,31 @@ function begin(state: RunState, node: NodeState, now: number): Partial<EventOf<'
   if (evaluated.failure) return { failure: evaluated.failure }
   const inputs = evaluated.value
   if (def.kind === 'gate') return { inputs, ...(timeoutAt !== undefined && { timeout_at: timeoutAt }) }
-  if (def.kind === 'wait') return { ...waitUntil(def.wait, inputs, now, node.path), ...(timeoutAt !== undefined && { timeout_at: timeoutAt }) }
+  if (def.kind === 'wait')
+    return { ...waitUntil(def.wait, inputs, now, node.path), ...(timeoutAt !== undefined && { timeout_at: timeoutAt }) }
   const params = childParams(def.child.pipeline.params, fill(def.child.params, inputs) as JsonObject)
-  return 'problem' in params ? { failure: configInvalid(`node ${node.path}: the child pipeline ${def.child.file} ${params.problem}`) } : { inputs: params.value, ...timeout }
+  return 'problem' in params
+    ? { failure: configInvalid(`node ${node.path}: the child pipeline ${def.child.file} ${params.problem}`) }
+    : { inputs: params.value, ...timeout }
 }
 
-function waitUntil(wait: { readonly for: string } | { readonly until: string }, inputs: JsonObject, now: number, path: string): Partial<EventOf<'node.started'>> {
+function waitUntil(
+  wait: { readonly for: string } | { readonly until: string },
+  inputs: JsonObject,
+  now: number,
+  path: string,
+): Partial<EventOf<'node.started'>> {
   const text = asText(fill('for' in wait ? wait.for : wait.until, inputs))
   if ('for' in wait) {
     const ms = parseDuration(text)
-    return ms === undefined ? { failure: configInvalid(`node ${path}: \`${text}\` is no duration (write a number with a unit, e.g. 5m)`) } : { due_at: toTimestamp(now + ms) }
+    return ms === undefined
+      ? { failure: configInvalid(`node ${path}: \`${text}\` is no duration (write a number with a unit, e.g. 5m)`) }
+      : { due_at: toTimestamp(now + ms) }
   }
   const at = fromTimestamp(text)
-  return Number.isNaN(at) ? { failure: configInvalid(`node ${path}: \`${text}\` is no time (write RFC 3339, e.g. 2030-01-31T08:00:00Z)`) } : { due_at: toTimestamp(at) }
+  return Number.isNaN(at)
+    ? { failure: configInvalid(`node ${path}: \`${text}\` is no time (write RFC 3339, e.g. 2030-01-31T08:00:00Z)`) }
+    : { due_at: toTimestamp(at) }
 }
 
 function joinLinks(node: NodeState): Partial<EventOf<'node.started'>> {
@@ -141,38 +196,63 @@ function joinLinks(node: NodeState): Partial<EventOf<'node.started'>> {
 function decideRunning(state: RunState, node: NodeState, now: number): Event[] {
   if (node.resuming) return [continued(state, node)]
   switch (node.step) {
-    case 'gate': return openGate(node, now)
+    case 'gate':
+      return openGate(node, now)
     case 'branches':
       if (node.fanout!.joined || (node.stop && node.fanout!.open.size === 0)) return conclude(state, node, now)
       return decideExpansion(state, node)
-    case 'checking': return node.attempt?.open ? decideChecks(state, node) : conclude(state, node, now)
-    case 'backoff': return decideHook(state, node, settledResult(node.attempt!.failure), { failure: node.attempt!.failure })
-    case 'concluding': case 'settling': case 'scope': return conclude(state, node, now)
-    default: throw new Error(`Nothing to decide for ${node.path} (${node.step})`)
+    case 'checking':
+      return node.attempt?.open ? decideChecks(state, node) : conclude(state, node, now)
+    case 'backoff':
+      return decideHook(state, node, settledResult(node.attempt!.failure), { failure: node.attempt!.failure })
+    case 'concluding':
+    case 'settling':
+    case 'scope':
+      return conclude(state, node, now)
+    default:
+      throw new Error(`Nothing to decide for ${node.path} (${node.step})`)
   }
 }
 
 /** The visit goes on in this execution: a new span, linked to the one it continues. */
 function continued(state: RunState, node: NodeState): Event {
   return {
-    type: 'node.started', node: node.path, visit: node.visits, kind: node.def.kind, via: 'resume', span_id: nodeSpan(state, node, node.visits),
-    parent_span_id: node.scope.spanId, continues: node.spanId, ...dueTimes(node),
+    type: 'node.started',
+    node: node.path,
+    visit: node.visits,
+    kind: node.def.kind,
+    via: 'resume',
+    span_id: nodeSpan(state, node, node.visits),
+    parent_span_id: node.scope.spanId,
+    continues: node.spanId,
+    ...dueTimes(node),
   }
 }
 
 function dueTimes(node: NodeState): Partial<EventOf<'node.started'>> {
   const timeout = node.timeoutAt === undefined ? undefined : toTimestamp(node.timeoutAt)
   if (node.def.kind === 'fanout' || node.def.kind === 'child') return timeout === undefined ? {} : { due_at: timeout }
-  return { ...(node.dueAt !== undefined && { due_at: toTimestamp(node.dueAt) }), ...(timeout !== undefined && { timeout_at: timeout }) }
+  return {
+    ...(node.dueAt !== undefined && { due_at: toTimestamp(node.dueAt) }),
+    ...(timeout !== undefined && { timeout_at: timeout }),
+  }
 }
 
 function openGate(node: NodeState, now: number): Event[] {
   if (node.def.kind !== 'gate') throw new Error(`${node.path} is no gate`)
   const { gate } = node.def
-  return [{
-    type: 'gate.opened', node: node.path, visit: node.visits, question: asText(fill(gate.question, node.inputs)), choices: [...gate.choices], reject: [...gate.reject],
-    ...(gate.default !== undefined && { default: gate.default }), ...(gate.timeout_ms !== undefined && { due_at: toTimestamp(now + gate.timeout_ms) }),
-  }]
+  return [
+    {
+      type: 'gate.opened',
+      node: node.path,
+      visit: node.visits,
+      question: asText(fill(gate.question, node.inputs)),
+      choices: [...gate.choices],
+      reject: [...gate.reject],
+      ...(gate.default !== undefined && { default: gate.default }),
+      ...(gate.timeout_ms !== undefined && { due_at: toTimestamp(now + gate.timeout_ms) }),
+    },
+  ]
 }
 
 // -- concluding: retry, breaker, checks of a fan-out, hooks, finished
@@ -181,9 +261,25 @@ export function conclude(state: RunState, node: NodeState, now: number): Event[]
   const retry = decideRetryOf(state, node, now)
   if (retry) return [retry]
   // A default answers in place of a person, and says so.
-  if (node.gateExpired && !node.settled && node.gate?.default !== undefined) return [{ type: 'gate.answered', node: node.path, visit: node.visits, choice: node.gate.default, by: { kind: 'default' } }]
+  if (node.gateExpired && !node.settled && node.gate?.default !== undefined)
+    return [
+      {
+        type: 'gate.answered',
+        node: node.path,
+        visit: node.visits,
+        choice: node.gate.default,
+        by: { kind: 'default' },
+      },
+    ]
   if (node.step !== 'settling') {
-    const checks = node.def.checks.length > 0 && (node.fanout || node.inner) && !node.settled && !node.stop && innerSucceeded(state, node) ? decideChecks(state, node) : []
+    const checks =
+      node.def.checks.length > 0 &&
+      (node.fanout || node.inner) &&
+      !node.settled &&
+      !node.stop &&
+      innerSucceeded(state, node)
+        ? decideChecks(state, node)
+        : []
     if (checks.length > 0) return checks
     const counted = decideBreaker(state, node, outcomeOf(state, node))
     if (counted) return [counted]
@@ -200,7 +296,14 @@ const WRAPPERS = new Set(['branch_failed', 'join_unsatisfied'])
 /** Canonical signatures of final failures are counted per path; at the limit the node fails with `breaker_open`. */
 function decideBreaker(state: RunState, node: NodeState, outcome: VisitOutcome): Event | undefined {
   const { failure: reason } = outcome
-  if (!reason || node.broken || UNCOUNTED.has(reason.class) || reason.code === 'worker_lost' || outcome.result === 'cancellation') return undefined
+  if (
+    !reason ||
+    node.broken ||
+    UNCOUNTED.has(reason.class) ||
+    reason.code === 'worker_lost' ||
+    outcome.result === 'cancellation'
+  )
+    return undefined
   if (WRAPPERS.has(reason.code) && UNCOUNTED.has(originalCause(reason).class)) return undefined
   const path = pathWithoutVisits(node.path)
   const count = (state.signatures.get(path)?.get(reason.signature) ?? 0) + (node.counted ? 0 : 1)
@@ -208,17 +311,33 @@ function decideBreaker(state: RunState, node: NodeState, outcome: VisitOutcome):
   if (!node.counted) return { type: 'signature.counted', ...base }
   const { limit } = node.scope.pipeline.breaker
   if (count < limit) return undefined
-  const opened = failure('breaker_open', 'scheduler', `${node.path} failed ${count} times with the same signature ${reason.signature} (${reason.code}); the breaker's limit is ${limit}`, { causes: [reason] })
+  const opened = failure(
+    'breaker_open',
+    'scheduler',
+    `${node.path} failed ${count} times with the same signature ${reason.signature} (${reason.code}); the breaker's limit is ${limit}`,
+    { causes: [reason] },
+  )
   return { type: 'breaker.opened', ...base, limit, failure: opened }
 }
 
 function finished(node: NodeState, outcome: VisitOutcome): Event {
   return {
-    type: 'node.finished', node: node.path, visit: node.visits, kind: node.def.kind, result: outcome.result,
-    ...(outcome.failure && { failure: outcome.failure }), ...(outcome.label !== undefined && { label: outcome.label }),
-    ...(outcome.outputs && { outputs: outcome.outputs }), ...(outcome.partial && { partial: true }), retry_count: node.retriesInVisit,
-    ...(outcome.children && { children: outcome.children }), rollup: copyRollup(node.rollup), ...(outcome.tolerated && { tolerated: true }),
-    ...(outcome.route && { route: outcome.route }), ...(outcome.canceledRun && { canceled_run: true }), span_id: node.spanId,
+    type: 'node.finished',
+    node: node.path,
+    visit: node.visits,
+    kind: node.def.kind,
+    result: outcome.result,
+    ...(outcome.failure && { failure: outcome.failure }),
+    ...(outcome.label !== undefined && { label: outcome.label }),
+    ...(outcome.outputs && { outputs: outcome.outputs }),
+    ...(outcome.partial && { partial: true }),
+    retry_count: node.retriesInVisit,
+    ...(outcome.children && { children: outcome.children }),
+    rollup: copyRollup(node.rollup),
+    ...(outcome.tolerated && { tolerated: true }),
+    ...(outcome.route && { route: outcome.route }),
+    ...(outcome.canceledRun && { canceled_run: true }),
+    span_id: node.spanId,
   }
 }
 
@@ -228,7 +347,8 @@ function decideRouting(node: NodeState): Event[] {
   const { to, index } = node.route!
   const base = { node: node.path, visit: node.visits, to }
   const target = node.scope.nodes.get(to)
-  if (target !== node && (target?.phase === 'running' || target?.phase === 'routing')) return [{ type: 'route.ignored', ...base, reason: `${target.path} is running already` }]
+  if (target !== node && (target?.phase === 'running' || target?.phase === 'routing'))
+    return [{ type: 'route.ignored', ...base, reason: `${target.path} is running already` }]
   if (node.scope.halt) return [{ type: 'route.ignored', ...base, reason: node.scope.halt.failure.message }]
   return [{ type: 'route.taken', ...base, index, ...(node.label !== undefined && { label: node.label }) }]
 }
@@ -238,5 +358,3 @@ function decideEntry(state: RunState, node: NodeState, now: number): Event[] {
   if (!isQuiet(node.scope, node)) throw new Error(`${node.path} cannot be entered yet`)
   return [started(state, node, now, { via: 'route' })]
 }
-
-

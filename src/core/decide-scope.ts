@@ -16,17 +16,27 @@ export function decideScope(state: RunState, scope: Scope, now: number): Event[]
   const left = unreached(state, scope, now)
   if (left.length > 0) return left
   switch (scope.kind) {
-    case 'branch': return [finishedBranch(state, scope)]
-    case 'child': return conclude(state, scope.owner!, now)
-    case 'run': return state.concluded ? decideHook(state, undefined, state.concluded.result, { failure: state.concluded.failure }) : [concluded(state, scope)]
+    case 'branch':
+      return [finishedBranch(state, scope)]
+    case 'child':
+      return conclude(state, scope.owner!, now)
+    case 'run':
+      return state.concluded
+        ? decideHook(state, undefined, state.concluded.result, { failure: state.concluded.failure })
+        : [concluded(state, scope)]
   }
 }
 
 function continuedBranch(state: RunState, scope: Scope): Event {
   const { key, index } = scope.branch!
   return {
-    type: 'branch.started', node: scope.owner!.path, visit: scope.owner!.visits, branch: { key, index },
-    span_id: spanIdOf(state.runId, state.execution, `branch ${scope.prefix}`), parent_span_id: scope.owner!.spanId, continues: scope.spanId,
+    type: 'branch.started',
+    node: scope.owner!.path,
+    visit: scope.owner!.visits,
+    branch: { key, index },
+    span_id: spanIdOf(state.runId, state.execution, `branch ${scope.prefix}`),
+    parent_span_id: scope.owner!.spanId,
+    continues: scope.spanId,
   }
 }
 
@@ -40,7 +50,8 @@ function unreached(state: RunState, scope: Scope, now: number): Event[] {
   if (state.cancel) return cleanups.slice(0, 1).flatMap((node) => decideEnter(state, firstOf(node, cleanups), now))
   const later = new Set(cleanups.flatMap((node) => [node.def.id, ...scope.graph.downstream(node.def.id)]))
   let front = scope.halt ? idle.filter((node) => !later.has(node.def.id)) : []
-  if (front.length === 0) front = idle.filter((node) => !node.def.needs.some((id) => scope.nodes.get(id)!.phase === 'idle'))
+  if (front.length === 0)
+    front = idle.filter((node) => !node.def.needs.some((id) => scope.nodes.get(id)!.phase === 'idle'))
   return front.map((node) => skipped(state, node, failure('not_reached', 'scheduler', whyNotReached(scope, node))))
 }
 
@@ -51,17 +62,28 @@ function firstOf(node: NodeState, cleanups: readonly NodeState[]): NodeState {
 
 function whyNotReached(scope: Scope, node: NodeState): string {
   if (scope.halt) return `Not reached: ${scope.halt.failure.message}`
-  return node.def.routed ? 'Not reached: no route led here' : 'Not reached: a node it needs took a route and did not come back'
+  return node.def.routed
+    ? 'Not reached: no route led here'
+    : 'Not reached: a node it needs took a route and did not come back'
 }
 
 function finishedBranch(state: RunState, scope: Scope): Event {
   const { key, index } = scope.branch!
   const outcome = scopeOutcome(state, scope)
-  const canceled = (state.cancel !== undefined && outcome.result === 'cancellation') || (outcome.failure && originalCause(outcome.failure).code === 'budget_exhausted')
+  const canceled =
+    (state.cancel !== undefined && outcome.result === 'cancellation') ||
+    (outcome.failure && originalCause(outcome.failure).code === 'budget_exhausted')
   return {
-    type: 'branch.finished', node: scope.owner!.path, visit: scope.owner!.visits, branch: { key, index }, result: outcome.result,
-    ...(outcome.failure && { failure: outcome.failure }), children: scopeChildren(scope), rollup: copyRollup(scope.rollup),
-    ...(canceled && { canceled_run: true }), span_id: scope.spanId,
+    type: 'branch.finished',
+    node: scope.owner!.path,
+    visit: scope.owner!.visits,
+    branch: { key, index },
+    result: outcome.result,
+    ...(outcome.failure && { failure: outcome.failure }),
+    children: scopeChildren(scope),
+    rollup: copyRollup(scope.rollup),
+    ...(canceled && { canceled_run: true }),
+    span_id: scope.spanId,
   }
 }
 
@@ -77,17 +99,24 @@ export function decideBudget(budget: BudgetState, now: number): Event[] {
     const base = { scope: budget.scopePath, budget: kind, used, limit }
     if (notice === 'warned') return { type: 'budget.warned', ...base }
     const message = `The budget of ${nameOf(budget)} is used up: ${amount(kind, used)} of ${amount(kind, limit)}`
-    return { type: 'budget.exceeded', ...base, mode: budget.limits.mode, failure: failure('budget_exhausted', 'scheduler', message) }
+    return {
+      type: 'budget.exceeded',
+      ...base,
+      mode: budget.limits.mode,
+      failure: failure('budget_exhausted', 'scheduler', message),
+    }
   })
 }
 
 function amount(kind: BudgetKind, value: number): string {
   switch (kind) {
-    case 'usd': return `$${value.toFixed(2)}`
-    case 'time': return formatDuration(value)
-    case 'tokens': return `${value} tokens`
-    case 'attempts': return `${value} attempts`
+    case 'usd':
+      return `$${value.toFixed(2)}`
+    case 'time':
+      return formatDuration(value)
+    case 'tokens':
+      return `${value} tokens`
+    case 'attempts':
+      return `${value} attempts`
   }
 }
-
-

@@ -14,13 +14,24 @@ export function decideTimer(state: RunState, input: InputOf<'timer.fired'>): Eve
   const colon = input.id.indexOf(':')
   const timer = (colon < 0 ? input.id : input.id.slice(0, colon)) as TimerKind
   const rest = colon < 0 ? '' : input.id.slice(colon + 1)
-  if (input.id === timerId.cancel || timer === 'budget') return [{ type: 'timer.fired', timer: timer as 'cancel' | 'budget', id: input.id }]
+  if (input.id === timerId.cancel || timer === 'budget')
+    return [{ type: 'timer.fired', timer: timer as 'cancel' | 'budget', id: input.id }]
   if (timer === 'limit') {
     const node = state.attempts.get(rest)
-    return node ? [{ type: 'timer.fired', timer, id: input.id, node: node.path, visit: node.visits, attempt_id: rest }] : { refused: 'stale', message: `${rest} has ended` }
+    return node
+      ? [{ type: 'timer.fired', timer, id: input.id, node: node.path, visit: node.visits, attempt_id: rest }]
+      : { refused: 'stale', message: `${rest} has ended` }
   }
   const node = nodeAt(state, rest.slice(0, rest.lastIndexOf('@')))
   if (!node) return { refused: 'stale', message: `No node for timer ${input.id}` }
-  if (timer === 'gate') return [{ type: 'gate.expired', node: node.path, visit: node.visits, ...(node.gate?.default !== undefined && { default: node.gate.default }) }]
+  if (timer === 'gate')
+    return [
+      {
+        type: 'gate.expired',
+        node: node.path,
+        visit: node.visits,
+        ...(node.gate?.default !== undefined && { default: node.gate.default }),
+      },
+    ]
   return [{ type: 'timer.fired', timer, id: input.id, node: node.path, visit: node.visits }]
 }

@@ -1,9 +1,25 @@
 // Owns: decide(state, input) → events | refusal. Pure: it reads the state and the input, changes nothing, and answers
 // with the facts that follow; the host records and folds them, then says `proceed` until the agenda is empty.
-import { decideCheckOutcome, decideObserved, decideOutcome, decideStart, decideUsage, decideWaiting } from './decide-attempt.ts'
+import {
+  decideCheckOutcome,
+  decideObserved,
+  decideOutcome,
+  decideStart,
+  decideUsage,
+  decideWaiting,
+} from './decide-attempt.ts'
 import { decideBranch } from './decide-fanout.ts'
 import { decideNode } from './decide-node.ts'
-import { decideCancel, decideCreate, decideGateAnswer, decideHookOutcome, decideInterrupt, decideResume, decideRetry, decideSweepOutcome } from './decide-run.ts'
+import {
+  decideCancel,
+  decideCreate,
+  decideGateAnswer,
+  decideHookOutcome,
+  decideInterrupt,
+  decideResume,
+  decideRetry,
+  decideSweepOutcome,
+} from './decide-run.ts'
 import { decideBudget, decideScope } from './decide-scope.ts'
 import { decideTimer } from './decide-timer.ts'
 import type { Event } from './events.ts'
@@ -14,24 +30,44 @@ import type { BudgetState, NodeState, RunState, Scope } from './state.ts'
 /** Events that follow from an input, or why it is refused. `now` of the input is epoch milliseconds. */
 export function decide(state: RunState, input: Input): readonly Event[] | Refusal {
   switch (input.type) {
-    case 'proceed': return proceed(state, input.now)
-    case 'create': return decideCreate(state, input)
-    case 'resume': return decideResume(state, input)
-    case 'retry': return decideRetry(state, input)
-    case 'interrupt': return decideInterrupt(state, input)
-    case 'cancel': return decideCancel(state, input)
-    case 'gate.answer': return decideGateAnswer(state, input)
-    case 'timer.fired': return decideTimer(state, input)
-    case 'attempt.outcome': return decideOutcome(state, input)
-    case 'attempt.observed': return decideObserved(state, input)
-    case 'attempt.usage': return decideUsage(state, input)
-    case 'attempt.waiting': return decideWaiting(state, input)
-    case 'check.outcome': return decideCheckOutcome(state, input)
-    case 'hook.outcome': return decideHookOutcome(state, input)
-    case 'sweep.outcome': return decideSweepOutcome(state, input)
-    case 'observed': return state.phase === 'running' ? [input.event] : { refused: 'stale', message: 'The run is not running' }
+    case 'proceed':
+      return proceed(state, input.now)
+    case 'create':
+      return decideCreate(state, input)
+    case 'resume':
+      return decideResume(state, input)
+    case 'retry':
+      return decideRetry(state, input)
+    case 'interrupt':
+      return decideInterrupt(state, input)
+    case 'cancel':
+      return decideCancel(state, input)
+    case 'gate.answer':
+      return decideGateAnswer(state, input)
+    case 'timer.fired':
+      return decideTimer(state, input)
+    case 'attempt.outcome':
+      return decideOutcome(state, input)
+    case 'attempt.observed':
+      return decideObserved(state, input)
+    case 'attempt.usage':
+      return decideUsage(state, input)
+    case 'attempt.waiting':
+      return decideWaiting(state, input)
+    case 'check.outcome':
+      return decideCheckOutcome(state, input)
+    case 'hook.outcome':
+      return decideHookOutcome(state, input)
+    case 'sweep.outcome':
+      return decideSweepOutcome(state, input)
+    case 'observed':
+      return state.phase === 'running' ? [input.event] : { refused: 'stale', message: 'The run is not running' }
     case 'abort':
-      return decideCancel(state, { type: 'cancel', now: input.now, by: { kind: 'program' }, force: true }, input.failure)
+      return decideCancel(
+        state,
+        { type: 'cancel', now: input.now, by: { kind: 'program' }, force: true },
+        input.failure,
+      )
   }
 }
 

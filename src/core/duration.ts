@@ -16,9 +16,14 @@ export function formatDuration(ms: number): string {
   if (ms < 10_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)}s`
   const seconds = Math.floor(ms / 1_000)
   const parts = [
-    [Math.floor(seconds / 86_400), 'd'], [Math.floor(seconds / 3_600) % 24, 'h'],
-    [Math.floor(seconds / 60) % 60, 'm'], [seconds % 60, 's'],
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3_600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
   ] as const
   const first = parts.findIndex(([value]) => value > 0)
-  return parts.slice(first, first + 3).map(([value, unit], i) => `${i === 0 ? value : String(value).padStart(2, '0')}${unit}`).join(' ')
+  return parts
+    .slice(first, first + 3)
+    .map(([value, unit], i) => `${i === 0 ? value : String(value).padStart(2, '0')}${unit}`)
+    .join(' ')
 }

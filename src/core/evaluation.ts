@@ -9,7 +9,9 @@ import type { CommandLine } from './pipeline.ts'
 import { scopesOutward, type NodeState, type RunState, type Scope } from './state.ts'
 import { asText, expressionsIn } from './template.ts'
 
-export type Evaluated<T> = { readonly value: T; readonly failure?: undefined } | { readonly failure: Failure; readonly value?: undefined }
+export type Evaluated<T> =
+  | { readonly value: T; readonly failure?: undefined }
+  | { readonly failure: Failure; readonly value?: undefined }
 
 export interface Site {
   readonly scope: Scope
@@ -30,7 +32,11 @@ export function evaluateAll(state: RunState, site: Site, sources: Iterable<strin
     const size = asText(evaluated.value).length
     bytes += size + source.length
     if (size > LIMITS.expressionBytes || bytes > LIMITS.entryBytes - 32 * 1024) {
-      return { failure: configInvalid(`${site.what}: the value of \${{ ${source} }} is too long (${size} characters); write it to a file and pass the path`) }
+      return {
+        failure: configInvalid(
+          `${site.what}: the value of \${{ ${source} }} is too long (${size} characters); write it to a file and pass the path`,
+        ),
+      }
     }
     inputs[source] = evaluated.value
   }
@@ -51,7 +57,11 @@ export function holds(state: RunState, site: Site, source: string): Evaluated<bo
   const evaluated = evaluate(state, site, source)
   if (evaluated.failure) return evaluated
   if (typeof evaluated.value === 'boolean') return { value: evaluated.value }
-  return { failure: configInvalid(`${site.what}: \`${source}\` is ${JSON.stringify(evaluated.value)?.slice(0, 80)}, not true or false`) }
+  return {
+    failure: configInvalid(
+      `${site.what}: \`${source}\` is ${JSON.stringify(evaluated.value)?.slice(0, 80)}, not true or false`,
+    ),
+  }
 }
 
 export const configInvalid = (message: string): Failure => failure('config_invalid', 'scheduler', message)
@@ -62,7 +72,11 @@ export function commandExpressions(run: CommandLine, scope: Scope, node: NodeSta
   return environmentExpressions(scope, node, sources)
 }
 
-export function environmentExpressions(scope: Scope, node: NodeState | undefined, sources: Set<string> = new Set()): Set<string> {
+export function environmentExpressions(
+  scope: Scope,
+  node: NodeState | undefined,
+  sources: Set<string> = new Set(),
+): Set<string> {
   for (const at of scopesOutward(scope)) if (at.kind !== 'branch') expressionsIn(at.pipeline.env, sources)
   if (node) {
     expressionsIn(node.def.env, sources)

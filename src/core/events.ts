@@ -20,7 +20,11 @@ export const rollupSchema = z.looseObject({
   attempts: z.number(),
   retries: z.number(),
   tokens: z.looseObject({
-    input: z.number(), cache_read: z.number(), cache_write: z.number(), output: z.number(), reasoning: z.number(),
+    input: z.number(),
+    cache_read: z.number(),
+    cache_write: z.number(),
+    output: z.number(),
+    reasoning: z.number(),
   }),
   cost_usd: z.number(),
   /** Attempts with usage and no known price. */
@@ -30,7 +34,10 @@ export type Rollup = z.infer<typeof rollupSchema>
 
 /** Direct children: nodes of a scope, or branches of a fan-out. */
 export const childrenSchema = z.looseObject({
-  total: z.number(), failed: z.number(), retried: z.number(), skipped: z.number(),
+  total: z.number(),
+  failed: z.number(),
+  retried: z.number(),
+  skipped: z.number(),
 })
 export type Children = z.infer<typeof childrenSchema>
 
@@ -56,8 +63,11 @@ const actor = z.looseObject({
 export type Actor = z.infer<typeof actor>
 
 const inbound = z.looseObject({
-  trace_id: z.string(), span_id: z.string(), trace_flags: z.number(),
-  trace_state: z.string().optional(), baggage: z.string().optional(),
+  trace_id: z.string(),
+  span_id: z.string(),
+  trace_flags: z.number(),
+  trace_state: z.string().optional(),
+  baggage: z.string().optional(),
   /** What the inbound context became: the parent of the run span, or a link on it. */
   relation: z.enum(['parent', 'link']),
 })
@@ -69,18 +79,30 @@ const event = <T extends string, S extends z.ZodRawShape>(type: T, shape: S) =>
 export const eventSchema = z.discriminatedUnion('type', [
   // -- run
   event('run.created', {
-    run_id: z.string(), key: z.string().optional(), labels: z.record(z.string(), z.string()),
+    run_id: z.string(),
+    key: z.string().optional(),
+    labels: z.record(z.string(), z.string()),
     pipeline: z.looseObject({ name: z.string(), hash: z.string() }),
-    params: values, max_parallel: z.number(), execution: z.number(),
+    params: values,
+    max_parallel: z.number(),
+    execution: z.number(),
     /** `--only` / `--from`: the other nodes are skipped as not_reached / count as done. */
-    only: z.string().optional(), from: z.string().optional(),
-    trace_id: z.string(), inbound: inbound.optional(), ...span,
+    only: z.string().optional(),
+    from: z.string().optional(),
+    trace_id: z.string(),
+    inbound: inbound.optional(),
+    ...span,
   }),
   /** A new execution of an ended or interrupted run. `retry` lists the node paths of a manual retry. */
   event('run.resumed', {
-    execution: z.number(), max_parallel: z.number(), links: z.array(z.string()), inbound: inbound.optional(),
+    execution: z.number(),
+    max_parallel: z.number(),
+    links: z.array(z.string()),
+    inbound: inbound.optional(),
     pipeline_hash: z.string().optional(),
-    retry: z.looseObject({ nodes: z.array(z.string()), reset_count: z.boolean(), mode: z.enum(['clean', 'continue']) }).optional(),
+    retry: z
+      .looseObject({ nodes: z.array(z.string()), reset_count: z.boolean(), mode: z.enum(['clean', 'continue']) })
+      .optional(),
     ...span,
   }),
   event('run.cancel_requested', { by: actor, force: z.boolean(), failure: failureSchema }),
@@ -89,21 +111,32 @@ export const eventSchema = z.discriminatedUnion('type', [
   /** All nodes have their results: what the run's hooks are told. Only a failing hook can still change it. */
   event('run.concluded', { result, failure: failureSchema.optional() }),
   event('run.finished', {
-    execution: z.number(), result, failure: failureSchema.optional(), hook_failures: z.array(hookFailureSchema),
-    totals: totalsSchema, children: childrenSchema, duration_ms: z.number(), resumable: z.boolean(),
+    execution: z.number(),
+    result,
+    failure: failureSchema.optional(),
+    hook_failures: z.array(hookFailureSchema),
+    totals: totalsSchema,
+    children: childrenSchema,
+    duration_ms: z.number(),
+    resumable: z.boolean(),
   }),
 
   // -- nodes and branches. A second `started` of the same visit is its continuation in a later execution (`continues`
   //    = the span it goes on from).
   event('node.started', {
-    ...visit, kind: z.string(), via: z.enum(['needs', 'route', 'retry', 'resume']), ...span,
-    continues: z.string().optional(), inputs: values.optional(),
+    ...visit,
+    kind: z.string(),
+    via: z.enum(['needs', 'route', 'retry', 'resume']),
+    ...span,
+    continues: z.string().optional(),
+    inputs: values.optional(),
     /** wait: when it fires; fan-outs and children: when the visit times out. */
     due_at: z.string().optional(),
     /** wait and gate: when the visit times out. */
     timeout_at: z.string().optional(),
     /** After a join: the spans of the branches it joins (capped), and how many were left out. */
-    join_links: z.array(z.string()).optional(), join_links_omitted: z.number().optional(),
+    join_links: z.array(z.string()).optional(),
+    join_links_omitted: z.number().optional(),
     /** Started while the run was being canceled (`always()`, `canceled()`). */
     cleanup: z.boolean().optional(),
     /** The visit cannot begin (expression, budget, visit limit): it is settled with this reason. */
@@ -111,81 +144,170 @@ export const eventSchema = z.discriminatedUnion('type', [
   }),
   event('node.skipped', { ...visit, kind: z.string(), failure: failureSchema, ...span }),
   event('node.finished', {
-    ...visit, kind: z.string(), result, failure: failureSchema.optional(), label: z.string().optional(),
-    outputs: values.optional(), partial: z.boolean().optional(), retry_count: z.number(),
-    children: childrenSchema.optional(), rollup: rollupSchema, tolerated: z.boolean().optional(),
+    ...visit,
+    kind: z.string(),
+    result,
+    failure: failureSchema.optional(),
+    label: z.string().optional(),
+    outputs: values.optional(),
+    partial: z.boolean().optional(),
+    retry_count: z.number(),
+    children: childrenSchema.optional(),
+    rollup: rollupSchema,
+    tolerated: z.boolean().optional(),
     /** The route this outcome takes; `route.taken` follows. */
     route: z.looseObject({ index: z.number(), to: z.string() }).optional(),
     /** Ended by the cancellation of the run: a resume goes on here. */
-    canceled_run: z.boolean().optional(), span_id: z.string(),
+    canceled_run: z.boolean().optional(),
+    span_id: z.string(),
   }),
   /** The branches of a fan-out, in chunks that fit an entry; `total` says how many there will be. */
   event('fanout.expanded', {
-    ...visit, offset: z.number(), total: z.number(),
+    ...visit,
+    offset: z.number(),
+    total: z.number(),
     branches: z.array(z.looseObject({ key: z.string(), item: json.optional() })),
     /** The list could not be made: the visit is settled with this reason. */
     failure: failureSchema.optional(),
   }),
   event('branch.started', { ...visit, branch, ...span, continues: z.string().optional() }),
   event('branch.finished', {
-    ...visit, branch, result, failure: failureSchema.optional(), children: childrenSchema, rollup: rollupSchema, canceled_run: z.boolean().optional(), span_id: z.string(),
+    ...visit,
+    branch,
+    result,
+    failure: failureSchema.optional(),
+    children: childrenSchema,
+    rollup: rollupSchema,
+    canceled_run: z.boolean().optional(),
+    span_id: z.string(),
   }),
 
   // -- attempts
   event('attempt.started', {
-    ...attempt, kind: z.string(), max: z.number(), ...span,
+    ...attempt,
+    kind: z.string(),
+    max: z.number(),
+    ...span,
     /** Agents: the span whose context the child gets. */
     agent_span_id: z.string().optional(),
-    inputs: values, delay_ms: z.number().optional(), retry_of: z.string().optional(), model: z.string().optional(),
+    inputs: values,
+    delay_ms: z.number().optional(),
+    retry_of: z.string().optional(),
+    model: z.string().optional(),
   }),
   event('attempt.progressed', {
-    ...attempt, process: processSchema.optional(), output_bytes: z.number().optional(), last_output_at: z.string().optional(),
-    usage: usageSchema.optional(), cost: costSchema.optional(), turn: z.number().optional(), text: z.string().optional(),
+    ...attempt,
+    process: processSchema.optional(),
+    output_bytes: z.number().optional(),
+    last_output_at: z.string().optional(),
+    usage: usageSchema.optional(),
+    cost: costSchema.optional(),
+    turn: z.number().optional(),
+    text: z.string().optional(),
   }),
   event('attempt.waiting', { ...attempt, due_at: z.string(), failure: failureSchema, wait: z.number() }),
   /** The main action succeeded and checks follow; what it reported is on record before they run. */
   event('attempt.acted', {
-    ...attempt, label: z.string().optional(), outputs: values.optional(), partial: z.boolean().optional(),
-    skipped: z.boolean().optional(), next: z.string().optional(), notes: z.string().optional(), usage: usageSchema.optional(),
-    cost: costSchema.optional(), process: processSchema.optional(), duration_ms: z.number(),
+    ...attempt,
+    label: z.string().optional(),
+    outputs: values.optional(),
+    partial: z.boolean().optional(),
+    skipped: z.boolean().optional(),
+    next: z.string().optional(),
+    notes: z.string().optional(),
+    usage: usageSchema.optional(),
+    cost: costSchema.optional(),
+    process: processSchema.optional(),
+    duration_ms: z.number(),
   }),
   event('attempt.finished', {
-    ...attempt, result, failure: failureSchema.optional(), label: z.string().optional(), outputs: values.optional(),
-    partial: z.boolean().optional(), next: z.string().optional(), notes: z.string().optional(), usage: usageSchema.optional(),
-    cost: costSchema.optional(), process: processSchema.optional(), duration_ms: z.number(), span_id: z.string(),
+    ...attempt,
+    result,
+    failure: failureSchema.optional(),
+    label: z.string().optional(),
+    outputs: values.optional(),
+    partial: z.boolean().optional(),
+    next: z.string().optional(),
+    notes: z.string().optional(),
+    usage: usageSchema.optional(),
+    cost: costSchema.optional(),
+    process: processSchema.optional(),
+    duration_ms: z.number(),
+    span_id: z.string(),
   }),
   event('attempt.lost', { ...attempt, failure: failureSchema, span_id: z.string() }),
   /** `attempt` and `attempt_id` are those of the attempt that failed; `next_attempt` is the one to come. */
   event('retry.scheduled', {
-    ...attempt, next_attempt: z.number(), max: z.number(), delay_ms: z.number(), due_at: z.string(), failure: failureSchema,
+    ...attempt,
+    next_attempt: z.number(),
+    max: z.number(),
+    delay_ms: z.number(),
+    due_at: z.string(),
+    failure: failureSchema,
   }),
-  event('retry_context.assembled', { ...attempt, bytes: z.number(), prior_attempt_ids: z.array(z.string()), text: z.string().optional() }),
+  event('retry_context.assembled', {
+    ...attempt,
+    bytes: z.number(),
+    prior_attempt_ids: z.array(z.string()),
+    text: z.string().optional(),
+  }),
 
   // -- checks and hooks. A check of a fan-out has no attempt. Index counts within the node's list.
   event('check.started', {
-    ...visit, attempt_id: z.string().optional(), name: z.string(), index: z.number(), level: z.string(), required: z.boolean(),
-    inputs: values, ...span,
+    ...visit,
+    attempt_id: z.string().optional(),
+    name: z.string(),
+    index: z.number(),
+    level: z.string(),
+    required: z.boolean(),
+    inputs: values,
+    ...span,
   }),
   event('check.finished', {
-    ...visit, attempt_id: z.string().optional(), name: z.string(), index: z.number(), level: z.string(), required: z.boolean(),
-    passed: z.boolean(), failure: failureSchema.optional(), process: processSchema.optional(), duration_ms: z.number(),
+    ...visit,
+    attempt_id: z.string().optional(),
+    name: z.string(),
+    index: z.number(),
+    level: z.string(),
+    required: z.boolean(),
+    passed: z.boolean(),
+    failure: failureSchema.optional(),
+    process: processSchema.optional(),
+    duration_ms: z.number(),
     span_id: z.string(),
   }),
   event('hook.started', {
-    node: z.string().optional(), visit: z.number().optional(), hook: z.string(), name: z.string(), index: z.number(),
-    result, inputs: values, ...span,
+    node: z.string().optional(),
+    visit: z.number().optional(),
+    hook: z.string(),
+    name: z.string(),
+    index: z.number(),
+    result,
+    inputs: values,
+    ...span,
     /** What a node's hook is told (SPANWRIGHT_FAILURE). */
     failure: failureSchema.optional(),
   }),
   event('hook.finished', {
-    node: z.string().optional(), visit: z.number().optional(), hook: z.string(), name: z.string(), index: z.number(),
-    passed: z.boolean(), failure: failureSchema.optional(), process: processSchema.optional(), duration_ms: z.number(),
+    node: z.string().optional(),
+    visit: z.number().optional(),
+    hook: z.string(),
+    name: z.string(),
+    index: z.number(),
+    passed: z.boolean(),
+    failure: failureSchema.optional(),
+    process: processSchema.optional(),
+    duration_ms: z.number(),
     span_id: z.string(),
   }),
 
   // -- gates
   event('gate.opened', {
-    ...visit, question: z.string(), choices: z.array(z.string()), reject: z.array(z.string()), default: z.string().optional(),
+    ...visit,
+    question: z.string(),
+    choices: z.array(z.string()),
+    reject: z.array(z.string()),
+    default: z.string().optional(),
     due_at: z.string().optional(),
   }),
   event('gate.answered', { ...visit, choice: z.string(), by: actor, comment: z.string().optional() }),
@@ -193,8 +315,11 @@ export const eventSchema = z.discriminatedUnion('type', [
 
   /** A timer went off: the end of a retry delay, a wait, a limit (the attempt goes on), a visit's or a cancel's time. */
   event('timer.fired', {
-    timer: z.enum(['retry', 'wait', 'limit', 'timeout', 'cancel', 'budget']), id: z.string(),
-    node: z.string().optional(), visit: z.number().optional(), attempt_id: z.string().optional(),
+    timer: z.enum(['retry', 'wait', 'limit', 'timeout', 'cancel', 'budget']),
+    id: z.string(),
+    node: z.string().optional(),
+    visit: z.number().optional(),
+    attempt_id: z.string().optional(),
   }),
 
   // -- routes, breaker, budgets
@@ -202,24 +327,59 @@ export const eventSchema = z.discriminatedUnion('type', [
   /** The target was running already and was not entered again. */
   event('route.ignored', { ...visit, to: z.string(), reason: z.string() }),
   event('signature.counted', { ...visit, path: z.string(), signature: z.string(), count: z.number() }),
-  event('breaker.opened', { ...visit, path: z.string(), signature: z.string(), count: z.number(), limit: z.number(), failure: failureSchema }),
+  event('breaker.opened', {
+    ...visit,
+    path: z.string(),
+    signature: z.string(),
+    count: z.number(),
+    limit: z.number(),
+    failure: failureSchema,
+  }),
   /** `scope` is the node path, or empty for the run. */
-  event('budget.warned', { scope: z.string(), budget: z.enum(['usd', 'tokens', 'time', 'attempts']), used: z.number(), limit: z.number() }),
+  event('budget.warned', {
+    scope: z.string(),
+    budget: z.enum(['usd', 'tokens', 'time', 'attempts']),
+    used: z.number(),
+    limit: z.number(),
+  }),
   event('budget.exceeded', {
-    scope: z.string(), budget: z.enum(['usd', 'tokens', 'time', 'attempts']), used: z.number(), limit: z.number(),
-    mode: z.enum(['audit', 'enforce']), failure: failureSchema,
+    scope: z.string(),
+    budget: z.enum(['usd', 'tokens', 'time', 'attempts']),
+    used: z.number(),
+    limit: z.number(),
+    mode: z.enum(['audit', 'enforce']),
+    failure: failureSchema,
   }),
 
   // -- what effects saw
-  event('outcome.normalized', { ...attempt, source: z.string(), result: z.string().optional(), label: z.string().optional(), message: z.string().optional() }),
-  event('outcome.conflict', { ...attempt, source: z.string(), reported: z.string(), actual: z.string(), message: z.string() }),
+  event('outcome.normalized', {
+    ...attempt,
+    source: z.string(),
+    result: z.string().optional(),
+    label: z.string().optional(),
+    message: z.string().optional(),
+  }),
+  event('outcome.conflict', {
+    ...attempt,
+    source: z.string(),
+    reported: z.string(),
+    actual: z.string(),
+    message: z.string(),
+  }),
   event('stall.detected', { ...attempt, reason: z.string(), idle_ms: z.number(), action: z.string() }),
   event('processes.ended', {
-    attempt_id: z.string().optional(), reason: z.string(),
-    processes: z.array(z.looseObject({ pid: z.number(), command: z.string(), signal: z.string() })), omitted: z.number().optional(),
+    attempt_id: z.string().optional(),
+    reason: z.string(),
+    processes: z.array(z.looseObject({ pid: z.number(), command: z.string(), signal: z.string() })),
+    omitted: z.number().optional(),
   }),
   event('log.capped', { ...attempt, stream: z.string(), limit_bytes: z.number() }),
-  event('warning.raised', { code: z.string(), message: z.string(), node: z.string().optional(), attempt_id: z.string().optional() }),
+  event('warning.raised', {
+    code: z.string(),
+    message: z.string(),
+    node: z.string().optional(),
+    attempt_id: z.string().optional(),
+  }),
 ])
 
 export type Event = z.infer<typeof eventSchema>
@@ -229,7 +389,14 @@ export const EVENT_TYPES: readonly EventType[] = eventSchema.options.map((option
 
 /** What effects may put on record about an attempt while it is open; nothing of it changes a decision. */
 export const OBSERVATIONS = [
-  'attempt.progressed', 'retry_context.assembled', 'outcome.normalized', 'outcome.conflict', 'stall.detected', 'processes.ended', 'log.capped', 'warning.raised',
+  'attempt.progressed',
+  'retry_context.assembled',
+  'outcome.normalized',
+  'outcome.conflict',
+  'stall.detected',
+  'processes.ended',
+  'log.capped',
+  'warning.raised',
 ] as const satisfies readonly EventType[]
 export type Observation = EventOf<(typeof OBSERVATIONS)[number]>
 

@@ -5,7 +5,16 @@ import { retryHooks } from './hook-list.ts'
 import { visitId } from './ids.ts'
 import { checkOrder } from './policy.ts'
 import { freeSlot, retakeSlot, takeSlot } from './slots.ts'
-import { addSpend, addToRollups, endWork, forBudgets, nothingSpent, startWork, stopClocks, worksThroughout } from './spend.ts'
+import {
+  addSpend,
+  addToRollups,
+  endWork,
+  forBudgets,
+  nothingSpent,
+  startWork,
+  stopClocks,
+  worksThroughout,
+} from './spend.ts'
 import { nodeAt, type NodeState, type RunState } from './state.ts'
 import { fromTimestamp } from './time.ts'
 
@@ -22,8 +31,21 @@ export function onStarted(state: RunState, event: EventOf<'attempt.started'>, at
   node.checkFailure = undefined
   node.hooks = undefined
   node.attempt = {
-    id: event.attempt_id, number: event.attempt, spanId: event.span_id, max: event.max, startedAt: at, open: true, waiting: false,
-    acted: undefined, result: undefined, failure: undefined, settled: undefined, next: undefined, notes: undefined, spent: nothingSpent(), lost: false,
+    id: event.attempt_id,
+    number: event.attempt,
+    spanId: event.span_id,
+    max: event.max,
+    startedAt: at,
+    open: true,
+    waiting: false,
+    acted: undefined,
+    result: undefined,
+    failure: undefined,
+    settled: undefined,
+    next: undefined,
+    notes: undefined,
+    spent: nothingSpent(),
+    lost: false,
   }
   state.attempts.set(event.attempt_id, node)
   node.attemptsTotal++
@@ -75,7 +97,10 @@ export function onFinished(state: RunState, event: EventOf<'attempt.finished'>, 
   attempt.next = event.next
   attempt.notes = event.notes
   attempt.settled = {
-    ...(event.failure && { failure: event.failure }), label: event.label, outputs: event.outputs, partial: event.partial,
+    ...(event.failure && { failure: event.failure }),
+    label: event.label,
+    outputs: event.outputs,
+    partial: event.partial,
     skipped: event.result === 'skip',
   }
   if (event.result !== 'cancellation') node.lostInARow = 0
@@ -154,9 +179,17 @@ export function onCheckStarted(state: RunState, event: EventOf<'check.started'>,
   startWork(state, node, at)
   const check = node.def.checks[event.index]!
   addCommand(state, {
-    kind: 'check', id: checkId(event.attempt_id ?? visitId(node.path, node.visits), event.index),
-    place: placeOf(state, node.scope, node, event.span_id), attempt_id: event.attempt_id, run: check.run, name: check.name, level: check.level, required: check.required,
-    inputs: event.inputs, timeout_ms: check.timeout_ms, grace_ms: node.def.grace_ms,
+    kind: 'check',
+    id: checkId(event.attempt_id ?? visitId(node.path, node.visits), event.index),
+    place: placeOf(state, node.scope, node, event.span_id),
+    attempt_id: event.attempt_id,
+    run: check.run,
+    name: check.name,
+    level: check.level,
+    required: check.required,
+    inputs: event.inputs,
+    timeout_ms: check.timeout_ms,
+    grace_ms: node.def.grace_ms,
   })
 }
 

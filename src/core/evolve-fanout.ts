@@ -5,7 +5,15 @@ import { isFailing } from './policy.ts'
 import { countBranch, decideJoin, planBranches } from './branches.ts'
 import { openScope } from './readiness.ts'
 import { announceScope } from './evolve-resume.ts'
-import { newScope, nodeAt, type BranchResult, type FanoutState, type NodeState, type RunState, type Scope } from './state.ts'
+import {
+  newScope,
+  nodeAt,
+  type BranchResult,
+  type FanoutState,
+  type NodeState,
+  type RunState,
+  type Scope,
+} from './state.ts'
 import { dropBudgets } from './spend.ts'
 import type { FanoutNode, Node } from './pipeline.ts'
 import { LIMITS } from './limits.ts'
@@ -43,8 +51,14 @@ export function onBranchStarted(state: RunState, event: EventOf<'branch.started'
   if (known) return announceScope(state, known, event.span_id)
   const { def } = node as NodeState & { def: FanoutNode }
   const scope = newScope({
-    kind: 'branch', pipeline: node.scope.pipeline, nodes: laneOf(def, key), prefix: branchPrefix(node.path, node.visits, key),
-    params: node.scope.params, owner: node, branch: { key, index, item: itemOf(def, fanout, index) }, spanId: event.span_id,
+    kind: 'branch',
+    pipeline: node.scope.pipeline,
+    nodes: laneOf(def, key),
+    prefix: branchPrefix(node.path, node.visits, key),
+    params: node.scope.params,
+    owner: node,
+    branch: { key, index, item: itemOf(def, fanout, index) },
+    spanId: event.span_id,
   })
   fanout.open.set(index, scope)
   fanout.next = index + 1
@@ -56,7 +70,7 @@ export function onBranchStarted(state: RunState, event: EventOf<'branch.started'
 }
 
 const laneOf = (def: FanoutNode, key: string): readonly Node[] =>
-  'branches' in def.fanout.over ? def.fanout.over.branches[key] ?? [] : def.fanout.nodes
+  'branches' in def.fanout.over ? (def.fanout.over.branches[key] ?? []) : def.fanout.nodes
 
 const itemOf = (def: FanoutNode, fanout: FanoutState, index: number): BranchItem =>
   'branches' in def.fanout.over ? undefined : fanout.items[index]
@@ -73,8 +87,15 @@ export function onBranchFinished(state: RunState, event: EventOf<'branch.finishe
   scope.failure = event.failure
   fanout.open.delete(event.branch.index)
   const branch: BranchResult = {
-    key: event.branch.key, index: event.branch.index, result: event.result, failure: event.failure, outputs: outputsIn(scope),
-    rollup: event.rollup, retried: event.children.retried > 0, canceledRun: event.canceled_run ?? false, scope: undefined,
+    key: event.branch.key,
+    index: event.branch.index,
+    result: event.result,
+    failure: event.failure,
+    outputs: outputsIn(scope),
+    rollup: event.rollup,
+    retried: event.children.retried > 0,
+    canceledRun: event.canceled_run ?? false,
+    scope: undefined,
   }
   // A branch that did not end well may be gone back into by a resume or a retry; the others shrink to their result.
   if (isFailing(event.result) || event.result === 'cancellation') branch.scope = scope

@@ -5,7 +5,18 @@ import type { Failure } from './failure.ts'
 import { childPrefix } from './ids.ts'
 import { LIMITS } from './limits.ts'
 import { isFailing, isLeftOut } from './policy.ts'
-import { forget, judgeIfIdle, letGo, occupy, openScope, release, resetDownstream, rest, settleEntering, withdraw } from './readiness.ts'
+import {
+  forget,
+  judgeIfIdle,
+  letGo,
+  occupy,
+  openScope,
+  release,
+  resetDownstream,
+  rest,
+  settleEntering,
+  withdraw,
+} from './readiness.ts'
 import { announce } from './evolve-resume.ts'
 import { enqueue, retakeSlot } from './slots.ts'
 import { dropBudgets, endWork, newBudget, review, startWork, worksThroughout } from './spend.ts'
@@ -43,17 +54,34 @@ function beginVisit(state: RunState, node: NodeState, event: EventOf<'node.start
   forget(state, node)
   if (!wasUnderWay) occupy(state, scope)
   Object.assign(node, {
-    phase: 'running', visits: event.visit, visitsCounted: node.visitsCounted + 1, via: event.via, cleanup: event.cleanup ?? false,
-    enterVia: undefined, attemptsInVisit: 0, retriesInVisit: 0, retriesCarried: carried, lostInVisit: 0, lostInARow: 0,
-    limitWaits: 0, limitWaitMs: 0, limitedUntil: 0, notBefore: 0, delayMs: undefined, prior: [], rollup: emptyRollup(),
-    inputs: event.inputs ?? {}, ...dueTimes(node, event),
+    phase: 'running',
+    visits: event.visit,
+    visitsCounted: node.visitsCounted + 1,
+    via: event.via,
+    cleanup: event.cleanup ?? false,
+    enterVia: undefined,
+    attemptsInVisit: 0,
+    retriesInVisit: 0,
+    retriesCarried: carried,
+    lostInVisit: 0,
+    lostInARow: 0,
+    limitWaits: 0,
+    limitWaitMs: 0,
+    limitedUntil: 0,
+    notBefore: 0,
+    delayMs: undefined,
+    prior: [],
+    rollup: emptyRollup(),
+    inputs: event.inputs ?? {},
+    ...dueTimes(node, event),
   } satisfies Partial<NodeState>)
   if (node.def.budget && !node.budget) node.budget = newBudget(state, node.path, node.def.budget, node)
 }
 
 function dueTimes(node: NodeState, event: EventOf<'node.started'>): Pick<NodeState, 'dueAt' | 'timeoutAt'> {
   const at = (text: string | undefined): number | undefined => (text === undefined ? undefined : fromTimestamp(text))
-  if (node.def.kind === 'wait' || node.def.kind === 'gate') return { dueAt: at(event.due_at), timeoutAt: at(event.timeout_at) }
+  if (node.def.kind === 'wait' || node.def.kind === 'gate')
+    return { dueAt: at(event.due_at), timeoutAt: at(event.timeout_at) }
   return { dueAt: undefined, timeoutAt: at(event.due_at) }
 }
 
@@ -61,7 +89,9 @@ function startKind(state: RunState, node: NodeState): void {
   const { def } = node
   node.began = true
   switch (def.kind) {
-    case 'run': case 'agent': case 'call':
+    case 'run':
+    case 'agent':
+    case 'call':
       return enqueue(state, node)
     case 'fanout':
       node.step = 'branches'
@@ -71,7 +101,8 @@ function startKind(state: RunState, node: NodeState): void {
     case 'child':
       node.step = 'scope'
       node.inner = childScope(node, def.child.pipeline)
-      if (def.child.pipeline.budget) node.childBudget ??= newBudget(state, `${node.path}/`, def.child.pipeline.budget, node)
+      if (def.child.pipeline.budget)
+        node.childBudget ??= newBudget(state, `${node.path}/`, def.child.pipeline.budget, node)
       openScope(state, node.inner)
       break
     case 'gate':
@@ -87,13 +118,35 @@ function startKind(state: RunState, node: NodeState): void {
 }
 
 const newFanout = (): FanoutState => ({
-  total: undefined, keys: [], items: [], next: 0, open: new Map(), ended: new Map(), succeeded: 0, failed: 0, canceledCount: 0,
-  retried: 0, skipped: 0, firstFailure: undefined, worst: undefined, decided: undefined, blocked: undefined, spans: [], spanCount: 0, joined: false,
+  total: undefined,
+  keys: [],
+  items: [],
+  next: 0,
+  open: new Map(),
+  ended: new Map(),
+  succeeded: 0,
+  failed: 0,
+  canceledCount: 0,
+  retried: 0,
+  skipped: 0,
+  firstFailure: undefined,
+  worst: undefined,
+  decided: undefined,
+  blocked: undefined,
+  spans: [],
+  spanCount: 0,
+  joined: false,
 })
 
 function childScope(node: NodeState, pipeline: Scope['pipeline']): Scope {
   const scope = newScope({
-    kind: 'child', pipeline, nodes: pipeline.nodes, prefix: childPrefix(node.path, node.visits), params: node.inputs, owner: node, spanId: node.spanId,
+    kind: 'child',
+    pipeline,
+    nodes: pipeline.nodes,
+    prefix: childPrefix(node.path, node.visits),
+    params: node.inputs,
+    owner: node,
+    spanId: node.spanId,
   })
   scope.slots = { limit: pipeline.max_parallel, used: 0, queue: new Set() }
   return scope
@@ -105,7 +158,13 @@ export function onSkipped(state: RunState, event: EventOf<'node.skipped'>, at: n
   const ready = node.phase === 'ready'
   state.agenda.delete(node)
   Object.assign(node, {
-    phase: 'done', visits: event.visit, result: 'skip', failure: event.failure, spanId: event.span_id, finishedAt: at, startedAt: at,
+    phase: 'done',
+    visits: event.visit,
+    result: 'skip',
+    failure: event.failure,
+    spanId: event.span_id,
+    finishedAt: at,
+    startedAt: at,
     // Judged while the run was being canceled: a resume judges it again.
     canceledRun: state.cancel !== undefined,
   } satisfies Partial<NodeState>)
@@ -130,9 +189,17 @@ export function onFinished(state: RunState, event: EventOf<'node.finished'>, at:
   if (node.inner) state.agenda.delete(node.inner)
   dropTimers(state, node)
   Object.assign(node, {
-    phase: event.route ? 'routing' : 'done', result: event.result, failure: event.failure, label: event.label, outputs: event.outputs,
-    partial: event.partial ?? false, tolerated: event.tolerated ?? false, route: event.route, canceledRun: event.canceled_run ?? false,
-    finishedAt: at, stop: node.stop,
+    phase: event.route ? 'routing' : 'done',
+    result: event.result,
+    failure: event.failure,
+    label: event.label,
+    outputs: event.outputs,
+    partial: event.partial ?? false,
+    tolerated: event.tolerated ?? false,
+    route: event.route,
+    canceledRun: event.canceled_run ?? false,
+    finishedAt: at,
+    stop: node.stop,
   } satisfies Partial<NodeState>)
   endWork(state, node, at)
   if (node.inner && !event.canceled_run && !isFailing(event.result)) closeInner(state, node)
@@ -146,8 +213,7 @@ export function onFinished(state: RunState, event: EventOf<'node.finished'>, at:
   if (event.route) {
     state.agenda.add(node)
     letGo(state, node)
-  }
-  else {
+  } else {
     if (counts && onFailureOf(scope) === 'fail_fast' && !scope.halt) failFast(state, node, event.failure!)
     release(state, node)
     rest(state, scope)
@@ -163,7 +229,14 @@ function closeInner(state: RunState, node: NodeState): void {
 }
 
 function failFast(state: RunState, node: NodeState, failure: Failure): void {
-  const halted: Failure = { code: 'canceled', class: 'human', source: 'scheduler', message: `Canceled because ${node.path} failed and on_failure is fail_fast`, signature: failure.signature, causes: [failure] }
+  const halted: Failure = {
+    code: 'canceled',
+    class: 'human',
+    source: 'scheduler',
+    message: `Canceled because ${node.path} failed and on_failure is fail_fast`,
+    signature: failure.signature,
+    causes: [failure],
+  }
   haltScope(state, node.scope, { reason: 'fail_fast', by: node, failure: halted, cleanup: true })
 }
 
@@ -259,7 +332,12 @@ function alarm(state: RunState, id: string): void {
 function timeOut(state: RunState, node: NodeState): void {
   const message = `${node.path} ran past its timeout`
   const failure: Failure = { code: 'timed_out', class: 'timeout', source: 'scheduler', message, signature: '' }
-  stopNode(state, node, { code: 'timed_out', message, now: false }, { reason: 'stopped', by: undefined, failure, cleanup: true })
+  stopNode(
+    state,
+    node,
+    { code: 'timed_out', message, now: false },
+    { reason: 'stopped', by: undefined, failure, cleanup: true },
+  )
 }
 
 function endNowAfterCancel(state: RunState): void {
@@ -267,7 +345,8 @@ function endNowAfterCancel(state: RunState): void {
   state.cancel!.expired = true
   haltScope(state, state.root, { reason: 'canceled_run', by: undefined, failure, cleanup: false })
   for (const command of state.commands.values()) {
-    if (command.kind === 'attempt' || command.kind === 'check') addCommand(state, { ...command, stop: { code: failure.code, message: failure.message, now: false } })
+    if (command.kind === 'attempt' || command.kind === 'check')
+      addCommand(state, { ...command, stop: { code: failure.code, message: failure.message, now: false } })
   }
 }
 
@@ -295,15 +374,30 @@ export function onRouteTaken(state: RunState, event: EventOf<'route.taken'>): vo
   scope.entering.set(target, node)
   target.enterVia = 'route'
   if (known || state.cancel) rest(state, scope)
-  const failure: Failure = { code: 'superseded', class: 'human', source: 'scheduler', message: `Superseded: a route from ${node.path} enters ${target.path} again`, signature: '' }
+  const failure: Failure = {
+    code: 'superseded',
+    class: 'human',
+    source: 'scheduler',
+    message: `Superseded: a route from ${node.path} enters ${target.path} again`,
+    signature: '',
+  }
   for (const id of scope.graph.downstream(target.def.id)) {
-    stopNode(state, scope.nodes.get(id)!, { code: 'superseded', message: failure.message, now: false }, { reason: 'stopped', by: undefined, failure, cleanup: false })
+    stopNode(
+      state,
+      scope.nodes.get(id)!,
+      { code: 'superseded', message: failure.message, now: false },
+      { reason: 'stopped', by: undefined, failure, cleanup: false },
+    )
   }
   settleEntering(state, scope)
 }
 
 const endedBy = (node: NodeState, to: string): Failure => ({
-  code: 'canceled', class: 'human', source: 'scheduler', message: `Canceled because ${node.path} took the route to ${to}`, signature: '',
+  code: 'canceled',
+  class: 'human',
+  source: 'scheduler',
+  message: `Canceled because ${node.path} took the route to ${to}`,
+  signature: '',
   ...(node.failure && { causes: [node.failure] }),
 })
 

@@ -8,33 +8,40 @@ import { pathWithoutVisits } from './ids.ts'
 import { forget, isHeld, judgeIfIdle, reset, settleEntering, wake, withdraw } from './readiness.ts'
 import { enqueue } from './slots.ts'
 import { failure } from './failures.ts'
-import { BUDGET_KINDS, blockingBudget, limitOf, review, startWork, usedOf, worksThroughout } from './spend.ts'
+import { BUDGET_KINDS, blockingBudget, budgetsOf, limitOf, review, startWork, usedOf, worksThroughout } from './spend.ts'
 import { findNode, nodeAt, type BudgetState, type Halt, type NodeState, type RunState, type Scope } from './state.ts'
 import { haltScope } from './stopping.ts'
 
 export function onResumed(state: RunState, event: EventOf<'run.resumed'>, at: number): void {
   Object.assign(state, {
-    phase: 'running', execution: event.execution, spanId: event.span_id, executionStartedAt: at, cancel: undefined,
-    slots: { limit: event.max_parallel, used: 0 }, concluded: undefined, hooks: undefined, result: undefined, failure: undefined,
+    phase: 'running',
+    execution: event.execution,
+    spanId: event.span_id,
+    executionStartedAt: at,
+    cancel: undefined,
+    slots: { limit: event.max_parallel, used: 0 },
+    concluded: undefined,
+    hooks: undefined,
+    result: undefined,
+    failure: undefined,
     hookFailures: state.hookFailures.filter((failed) => failed.node !== undefined),
   } satisfies Partial<RunState>)
   state.commands.clear()
   state.dirty.clear()
   state.root.spanId = event.span_id
-  for (const budget of state.budgets.values()) reviewBudget(state, budget)
+  for (const budget of state.budgets.values()) reviewBudget(budget)
   for (const path of event.retry?.nodes ?? []) reopen(state, path, event.retry!)
   resumeScope(state, state.root)
 }
 
 /** Spend is kept; a budget that was raised in the meantime (accepted changes) does not block any longer. */
-function reviewBudget(state: RunState, budget: BudgetState): void {
+function reviewBudget(budget: BudgetState): void {
   for (const kind of BUDGET_KINDS) {
     const limit = limitOf(budget, kind)
     if (limit === undefined || usedOf(budget, kind, 0) < limit) budget.exceeded.delete(kind)
     if (limit === undefined || usedOf(budget, kind, 0) < limit * LIMITS.budgetWarning) budget.warned.delete(kind)
   }
   if (budget.exceeded.size === 0) budget.blocked = undefined
-  review(state, budget)
 }
 
 /** Makes a scope go on: open and canceled nodes will be announced, ready ones are planned, the rest is left alone. */
@@ -71,12 +78,27 @@ function bringBack(state: RunState, node: NodeState): void {
   node.scope.finished.delete(node)
   state.nodesFinished--
   Object.assign(node, {
-    phase: 'running', resuming: true, result: undefined, failure: undefined, label: undefined, outputs: undefined, canceledRun: false,
-    stop: undefined, settled: undefined, hooks: undefined, failed: undefined, canceled: false, broken: undefined, gateExpired: false,
-    checkIndex: 0, checkOpen: false, checkFailure: undefined,
+    phase: 'running',
+    resuming: true,
+    result: undefined,
+    failure: undefined,
+    label: undefined,
+    outputs: undefined,
+    canceledRun: false,
+    stop: undefined,
+    settled: undefined,
+    hooks: undefined,
+    failed: undefined,
+    canceled: false,
+    broken: undefined,
+    gateExpired: false,
+    checkIndex: 0,
+    checkOpen: false,
+    checkFailure: undefined,
   } satisfies Partial<NodeState>)
   // A canceled attempt counts as lost; one that had failed on its own was waiting for its retry, and still is.
-  if (node.attempt?.result === 'cancellation' || node.attempt?.failure?.code === 'budget_exhausted') Object.assign(node, { lostInVisit: node.lostInVisit + 1, lostInARow: node.lostInARow + 1 })
+  if (node.attempt?.result === 'cancellation' || node.attempt?.failure?.code === 'budget_exhausted')
+    Object.assign(node, { lostInVisit: node.lostInVisit + 1, lostInARow: node.lostInARow + 1 })
   if (node.attempt) node.attempt = { ...node.attempt, lost: true }
   bringBackBranches(node)
   if (node.inner) node.inner.phase = 'open'
@@ -88,7 +110,18 @@ function bringBackBranches(node: NodeState): void {
   if (!fanout) return
   const ended = [...fanout.ended.values()]
   fanout.ended.clear()
-  Object.assign(fanout, { succeeded: 0, failed: 0, canceledCount: 0, retried: 0, skipped: 0, firstFailure: undefined, worst: undefined, joined: false, decided: undefined, blocked: undefined })
+  Object.assign(fanout, {
+    succeeded: 0,
+    failed: 0,
+    canceledCount: 0,
+    retried: 0,
+    skipped: 0,
+    firstFailure: undefined,
+    worst: undefined,
+    joined: false,
+    decided: undefined,
+    blocked: undefined,
+  })
   for (const branch of ended) {
     if (branch.canceledRun && branch.scope) reopenScope(branch.scope, fanout.open)
     else {
@@ -107,7 +140,8 @@ function reopenScope(scope: Scope, open: Map<number, Scope>): void {
 
 /** A `leave_running` node that ended well is visited again while something downstream of it has still to run. */
 function mustRunAgain(node: NodeState): boolean {
-  if (!node.def.leave_running || node.phase !== 'done' || node.result !== 'success' || node.scope.entering.has(node)) return false
+  if (!node.def.leave_running || node.phase !== 'done' || node.result !== 'success' || node.scope.entering.has(node))
+    return false
   return node.scope.graph.downstream(node.def.id).some((id) => {
     const other = node.scope.nodes.get(id)!
     return other.phase !== 'done' || other.resuming
@@ -128,6 +162,8 @@ export function announce(state: RunState, node: NodeState, spanId: string, at: n
   state.agenda.delete(node)
   if (worksThroughout(node) && node.limitedUntil <= at) startWork(state, node, at)
   setTimeoutTimer(state, node)
+  // What the execution before did not come to say about a budget is said now.
+  for (const budget of budgetsOf(state, node)) review(state, budget)
   if (node.inner && node.inner.phase === 'open') {
     node.inner.spanId = spanId
     node.step = 'scope'
@@ -161,16 +197,21 @@ export function announce(state: RunState, node: NodeState, spanId: string, at: n
 
 /** A stop that came before the visit was announced takes effect now. */
 const haltOf = (node: NodeState): Halt => ({
-  reason: 'stopped', by: undefined, failure: failure(node.stop!.code, 'scheduler', node.stop!.message), cleanup: true,
+  reason: 'stopped',
+  by: undefined,
+  failure: failure(node.stop!.code, 'scheduler', node.stop!.message),
+  cleanup: true,
 })
 
 /** Its outcome was on record before: only hooks and the end are missing. */
 const hasEnded = (node: NodeState): boolean =>
-  node.broken !== undefined || (node.attempt !== undefined && !node.attempt.lost && (node.step === 'concluding' || node.step === 'settling'))
+  node.broken !== undefined ||
+  (node.attempt !== undefined && !node.attempt.lost && (node.step === 'concluding' || node.step === 'settling'))
 
 function announceAttempts(state: RunState, node: NodeState): void {
   // Attempts that ended on their own have still to be judged; lost ones are followed by the next.
-  if (node.attempt && !node.attempt.lost && node.step !== 'backoff' && node.step !== 'queued') return settle(state, node)
+  if (node.attempt && !node.attempt.lost && node.step !== 'backoff' && node.step !== 'queued')
+    return settle(state, node)
   if (node.attempt?.lost && node.lostInARow >= LIMITS.lostInARow) return settle(state, node)
   if (node.notBefore > state.lastAt) {
     node.step = 'backoff'
@@ -192,7 +233,8 @@ function announceFanout(state: RunState, node: NodeState): void {
   node.step = 'branches'
   node.checkOpen = false
   const blocked = blockingBudget(state, node)?.blocked
-  if (blocked && !fanout.joined) Object.assign(fanout, { decided: fanout.decided ?? 'blocked', blocked: fanout.blocked ?? blocked })
+  if (blocked && !fanout.joined)
+    Object.assign(fanout, { decided: fanout.decided ?? 'blocked', blocked: fanout.blocked ?? blocked })
   for (const scope of fanout.open.values()) scope.resuming = true
   decideJoin(state, node, fanout)
   for (const scope of fanout.open.values()) {
@@ -223,7 +265,11 @@ export function announceScope(state: RunState, scope: Scope, spanId: string): vo
 // -- manual retry
 
 /** Opens the way to a node and plans its next visit; what did not run because of it runs again. */
-function reopen(state: RunState, path: string, retry: { readonly reset_count: boolean; readonly mode: 'clean' | 'continue' }): void {
+function reopen(
+  state: RunState,
+  path: string,
+  retry: { readonly reset_count: boolean; readonly mode: 'clean' | 'continue' },
+): void {
   const node = nodeAt(state, path) ?? findNode(state, path)
   if (!node) return
   openWay(state, node.scope)
@@ -237,7 +283,12 @@ function reopen(state: RunState, path: string, retry: { readonly reset_count: bo
   node.scope.finished.delete(node)
   forgetHookFailures(state, node)
   forget(state, node)
-  Object.assign(node, { phase: 'ready', enterVia: 'retry', retriesCarried: carried, mode: retry.mode } satisfies Partial<NodeState>)
+  Object.assign(node, {
+    phase: 'ready',
+    enterVia: 'retry',
+    retriesCarried: carried,
+    mode: retry.mode,
+  } satisfies Partial<NodeState>)
 }
 
 /** What failed in hooks of a visit that does not count any more. */
@@ -280,14 +331,25 @@ function reopenCanceled(owner: NodeState): void {
 
 function recount(owner: NodeState): void {
   const fanout = owner.fanout!
-  Object.assign(fanout, { succeeded: 0, failed: 0, canceledCount: 0, retried: 0, skipped: 0, firstFailure: undefined, worst: undefined, joined: false, decided: undefined })
+  Object.assign(fanout, {
+    succeeded: 0,
+    failed: 0,
+    canceledCount: 0,
+    retried: 0,
+    skipped: 0,
+    firstFailure: undefined,
+    worst: undefined,
+    joined: false,
+    decided: undefined,
+  })
   for (const branch of fanout.ended.values()) countBranch(fanout, branch)
 }
 
 /** What was skipped or canceled in the scope, and everything downstream of the node, counts as not run. */
 function reopenNodes(state: RunState, scope: Scope, node: NodeState): void {
   for (const other of scope.nodes.values()) {
-    if (other !== node && other.phase === 'done' && (other.result === 'skip' || other.result === 'cancellation')) reset(state, other)
+    if (other !== node && other.phase === 'done' && (other.result === 'skip' || other.result === 'cancellation'))
+      reset(state, other)
   }
   for (const id of scope.graph.downstream(node.def.id)) {
     const other = scope.nodes.get(id)!
@@ -297,5 +359,3 @@ function reopenNodes(state: RunState, scope: Scope, node: NodeState): void {
     }
   }
 }
-
-

@@ -14,9 +14,19 @@ import { haltScope, stopEverythingNow, stopFor, stopNode } from './stopping.ts'
 
 export function onCreated(state: RunState, event: EventOf<'run.created'>, at: number): void {
   Object.assign(state, {
-    phase: 'running', runId: event.run_id, key: event.key, labels: event.labels, params: event.params, traceId: event.trace_id,
-    inbound: event.inbound, execution: event.execution, startedAt: at, executionStartedAt: at, spanId: event.span_id,
-    firstSpanId: event.span_id, slots: { limit: event.max_parallel, used: 0 },
+    phase: 'running',
+    runId: event.run_id,
+    key: event.key,
+    labels: event.labels,
+    params: event.params,
+    traceId: event.trace_id,
+    inbound: event.inbound,
+    execution: event.execution,
+    startedAt: at,
+    executionStartedAt: at,
+    spanId: event.span_id,
+    firstSpanId: event.span_id,
+    slots: { limit: event.max_parallel, used: 0 },
   } satisfies Partial<RunState>)
   state.root.params = event.params
   state.root.spanId = event.span_id
@@ -120,7 +130,12 @@ export function onHookFinished(state: RunState, event: EventOf<'hook.finished'>,
   const node = event.node === undefined ? undefined : nodeAt(state, event.node)
   dropCommand(state, hookId(node ? visitId(node.path, node.visits) : '', event.hook, event.index))
   if (event.failure) {
-    state.hookFailures.push({ ...(event.node !== undefined && { node: event.node }), hook: event.hook, name: event.name, failure: event.failure })
+    state.hookFailures.push({
+      ...(event.node !== undefined && { node: event.node }),
+      hook: event.hook,
+      name: event.name,
+      failure: event.failure,
+    })
   }
   const hooks = node ? node.hooks : state.hooks
   const current = hooks?.list[hooks.position]
@@ -174,7 +189,9 @@ export function onBudgetExceeded(state: RunState, event: EventOf<'budget.exceede
 /** Nothing new starts under the budget; what spends it is ended, unless it is attempts that have run out. */
 function blockScope(state: RunState, owner: NodeState | undefined, failure: Failure, onlyNew: boolean): void {
   const halt: Halt = { reason: 'budget', by: undefined, failure, cleanup: false }
-  const ended: readonly Step[] = onlyNew ? ['queued', 'backoff'] : ['queued', 'backoff', 'acting', 'limited', 'wait', 'gate']
+  const ended: readonly Step[] = onlyNew
+    ? ['queued', 'backoff']
+    : ['queued', 'backoff', 'acting', 'limited', 'wait', 'gate']
   for (const node of openNodes(owner ? [owner] : state.root.nodes.values())) {
     if (node.fanout && !node.fanout.decided && !node.fanout.joined) {
       state.spawning.delete(node)

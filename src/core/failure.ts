@@ -5,8 +5,18 @@ import type { Json } from './json.ts'
 
 export const FAILURE_CLASSES = {
   deterministic: [
-    'exit_nonzero', 'check_failed', 'invalid_output', 'agent_failed', 'turn_limit', 'context_overflow', 'visit_limit',
-    'branch_failed', 'merge_conflict', 'hook_failed', 'goal_gate_unmet', 'join_unsatisfied',
+    'exit_nonzero',
+    'check_failed',
+    'invalid_output',
+    'agent_failed',
+    'turn_limit',
+    'context_overflow',
+    'visit_limit',
+    'branch_failed',
+    'merge_conflict',
+    'hook_failed',
+    'goal_gate_unmet',
+    'join_unsatisfied',
   ],
   transient: ['rate_limited', 'provider_unavailable', 'network', 'spawn_throttled'],
   timeout: ['timed_out', 'stalled'],
@@ -22,7 +32,16 @@ export const FAILURE_CLASSES = {
 export type FailureClass = keyof typeof FAILURE_CLASSES
 export type FailureCode = (typeof FAILURE_CLASSES)[FailureClass][number]
 export const FAILURE_SOURCES = [
-  'command', 'agent', 'provider', 'check', 'hook', 'gate', 'scheduler', 'workspace', 'journal', 'user',
+  'command',
+  'agent',
+  'provider',
+  'check',
+  'hook',
+  'gate',
+  'scheduler',
+  'workspace',
+  'journal',
+  'user',
 ] as const
 export type FailureSource = (typeof FAILURE_SOURCES)[number]
 
@@ -30,7 +49,9 @@ export const RESULTS = ['success', 'failure', 'error', 'timeout', 'cancellation'
 export type Result = (typeof RESULTS)[number]
 
 const CLASS_OF = new Map<string, FailureClass>(
-  Object.entries(FAILURE_CLASSES).flatMap(([name, codes]) => codes.map((code) => [code, name as FailureClass] as const)),
+  Object.entries(FAILURE_CLASSES).flatMap(([name, codes]) =>
+    codes.map((code) => [code, name as FailureClass] as const),
+  ),
 )
 export const FAILURE_CODES = [...CLASS_OF.keys()] as FailureCode[]
 
@@ -71,16 +92,38 @@ export const classOf = (code: FailureCode): FailureClass => CLASS_OF.get(code) ?
 export function resultOf(code: FailureCode): Result {
   if (code === 'canceled' || code === 'superseded') return 'cancellation'
   switch (classOf(code)) {
-    case 'timeout': return 'timeout'
-    case 'crash': case 'configuration': case 'internal': case 'transient': return 'error'
-    case 'skip': return 'skip'
-    case 'deterministic': case 'budget': case 'breaker': case 'human': return 'failure'
+    case 'timeout':
+      return 'timeout'
+    case 'crash':
+    case 'configuration':
+    case 'internal':
+    case 'transient':
+      return 'error'
+    case 'skip':
+      return 'skip'
+    case 'deterministic':
+    case 'budget':
+    case 'breaker':
+    case 'human':
+      return 'failure'
   }
 }
 
 const NEVER_RETRIED = new Set<FailureCode>([
-  'canceled', 'forced', 'superseded', 'budget_exhausted', 'dispatch_exhausted', 'breaker_open', 'visit_limit',
-  'config_invalid', 'config_missing', 'auth_failed', 'merge_conflict', 'gate_rejected', 'gate_expired', 'journal_corrupt',
+  'canceled',
+  'forced',
+  'superseded',
+  'budget_exhausted',
+  'dispatch_exhausted',
+  'breaker_open',
+  'visit_limit',
+  'config_invalid',
+  'config_missing',
+  'auth_failed',
+  'merge_conflict',
+  'gate_rejected',
+  'gate_expired',
+  'journal_corrupt',
 ])
 
 /** Whether a retry policy covers this code: `on` lists codes or classes; without it, all but the hopeless ones. */

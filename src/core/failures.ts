@@ -21,10 +21,14 @@ function wholeLines(tail: Json | undefined): string {
 export function completeFailure(report: FailureReport, attemptId?: string): Failure {
   const message = cut(report.message.trim() || `${report.code} (no message was given)`, LIMITS.messageChars)
   const details = report.details && boundDetails(report.details)
-  const tail = TAILS.map((key) => wholeLines(report.details?.[key])).filter((text) => text !== '').join('\n')
+  const tail = TAILS.map((key) => wholeLines(report.details?.[key]))
+    .filter((text) => text !== '')
+    .join('\n')
   // The message of a failed command quotes its output and names its exit code; its cause is told by the output alone.
   const told = tail && COMMANDS.has(report.source) ? '' : report.message
-  const exit = [report.details?.['exit_code'], report.details?.['signal']].map((value) => asText(value ?? null)).join(' ')
+  const exit = [report.details?.['exit_code'], report.details?.['signal']]
+    .map((value) => asText(value ?? null))
+    .join(' ')
   const cause = report.causes?.[0]
   return {
     code: report.code,
@@ -39,18 +43,34 @@ export function completeFailure(report: FailureReport, attemptId?: string): Fail
 }
 
 /** Codes that only say where a cause was noticed: their signature is the cause's. */
-const wraps = (code: FailureCode): boolean => code === 'branch_failed' || code === 'join_unsatisfied' || code === 'breaker_open' || code === 'check_failed' || code === 'hook_failed'
+const wraps = (code: FailureCode): boolean =>
+  code === 'branch_failed' ||
+  code === 'join_unsatisfied' ||
+  code === 'breaker_open' ||
+  code === 'check_failed' ||
+  code === 'hook_failed'
 
-export function failure(code: FailureCode, source: FailureSource, message: string, more: { details?: JsonObject; causes?: (Failure | undefined)[]; attemptId?: string } = {}): Failure {
+export function failure(
+  code: FailureCode,
+  source: FailureSource,
+  message: string,
+  more: { details?: JsonObject; causes?: (Failure | undefined)[]; attemptId?: string } = {},
+): Failure {
   const causes = more.causes?.filter((cause) => cause !== undefined)
-  return completeFailure({ code, source, message, ...(more.details && { details: more.details }), ...(causes?.length && { causes }) }, more.attemptId)
+  return completeFailure(
+    { code, source, message, ...(more.details && { details: more.details }), ...(causes?.length && { causes }) },
+    more.attemptId,
+  )
 }
 
 function boundDetails(details: { readonly [key: string]: Json }): JsonObject {
   let rest = LIMITS.failureTailBytes * 2
   return Object.fromEntries(
     Object.entries(details).map(([key, value]) => {
-      if (typeof value === 'string') value = TAILS.includes(key as 'tail') ? lastPart(value, LIMITS.failureTailBytes) : cut(value, LIMITS.failureTailBytes)
+      if (typeof value === 'string')
+        value = TAILS.includes(key as 'tail')
+          ? lastPart(value, LIMITS.failureTailBytes)
+          : cut(value, LIMITS.failureTailBytes)
       const size = JSON.stringify(value)?.length ?? 0
       rest -= size
       return [key, rest < 0 && size > 200 ? '(left out: too long)' : value]
@@ -59,4 +79,5 @@ function boundDetails(details: { readonly [key: string]: Json }): JsonObject {
 }
 
 const cut = (text: string, max: number): string => (text.length <= max ? text : `${text.slice(0, max - 1)}…`)
-const lastPart = (text: string, max: number): string => (text.length <= max ? text : text.slice(-max).replace(/^[^\n]*\n/, ''))
+const lastPart = (text: string, max: number): string =>
+  text.length <= max ? text : text.slice(-max).replace(/^[^\n]*\n/, '')

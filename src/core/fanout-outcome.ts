@@ -13,8 +13,15 @@ export function fanoutOutcome(state: RunState, node: NodeState): { result: Resul
   const fanout = node.fanout!
   const total = fanout.total ?? 0
   const { join, on_failure } = (node.def as FanoutNode).fanout
-  if (node.stop && (fanout.canceledCount > 0 || fanout.next < total || fanout.total === undefined || fanout.failed > 0)) return stopped(state, node, fanout)
-  if (fanout.blocked) return { result: 'failure', failure: failure('budget_exhausted', 'scheduler', fanout.blocked.message, { causes: [fanout.firstFailure ?? fanout.blocked] }) }
+  if (node.stop && (fanout.canceledCount > 0 || fanout.next < total || fanout.total === undefined || fanout.failed > 0))
+    return stopped(state, node, fanout)
+  if (fanout.blocked)
+    return {
+      result: 'failure',
+      failure: failure('budget_exhausted', 'scheduler', fanout.blocked.message, {
+        causes: [fanout.firstFailure ?? fanout.blocked],
+      }),
+    }
   const allSkipped = total > 0 && fanout.skipped === total
   if (join.kind !== 'all') {
     const needed = neededSuccesses(join, total)
@@ -38,21 +45,35 @@ function stopped(state: RunState, node: NodeState, fanout: FanoutState): { resul
 }
 
 function unsatisfied(fanout: FanoutState, message: string): { result: Result; failure: Failure } {
-  return { result: failingResult(fanout), failure: failure('join_unsatisfied', 'scheduler', message, { causes: [fanout.firstFailure] }) }
+  return {
+    result: failingResult(fanout),
+    failure: failure('join_unsatisfied', 'scheduler', message, { causes: [fanout.firstFailure] }),
+  }
 }
 
 function branchesFailed(node: NodeState, fanout: FanoutState, total: number): { result: Result; failure: Failure } {
-  const failed = [...fanout.ended.values()].filter((branch) => isFailing(branch.result)).sort((a, b) => a.index - b.index)
-  const named = failed.slice(0, NAMED).map((branch) => branch.key).join(', ')
+  const failed = [...fanout.ended.values()]
+    .filter((branch) => isFailing(branch.result))
+    .sort((a, b) => a.index - b.index)
+  const named = failed
+    .slice(0, NAMED)
+    .map((branch) => branch.key)
+    .join(', ')
   const more = failed.length > NAMED ? ` and ${failed.length - NAMED} more` : ''
   const message = `${failed.length} of ${total} branches of ${node.path} failed: ${named}${more}`
   const details = { branches: failed.slice(0, 100).map((branch) => branch.key), failed: failed.length, total }
-  return { result: failingResult(fanout), failure: failure('branch_failed', 'scheduler', message, { details, causes: [fanout.firstFailure] }) }
+  return {
+    result: failingResult(fanout),
+    failure: failure('branch_failed', 'scheduler', message, { details, causes: [fanout.firstFailure] }),
+  }
 }
 
 function canceledBranches(node: NodeState, fanout: FanoutState): { result: Result; failure: Failure } {
   const branch = [...fanout.ended.values()].find((ended) => ended.result === 'cancellation')
-  return { result: 'cancellation', failure: failure('canceled', 'scheduler', `Branches of ${node.path} were canceled`, { causes: [branch?.failure] }) }
+  return {
+    result: 'cancellation',
+    failure: failure('canceled', 'scheduler', `Branches of ${node.path} were canceled`, { causes: [branch?.failure] }),
+  }
 }
 
 /** The branches' results roll up; a join that is not met is a failure at least. */
@@ -61,5 +82,10 @@ const failingResult = (fanout: FanoutState): Result => (isFailing(fanout.worst) 
 /** A branch that never started has no span and counts as skipped. */
 export function fanoutChildren(fanout: FanoutState): Children {
   const total = fanout.total ?? 0
-  return { total, failed: fanout.failed, retried: fanout.retried, skipped: fanout.skipped + Math.max(0, total - fanout.next) }
+  return {
+    total,
+    failed: fanout.failed,
+    retried: fanout.retried,
+    skipped: fanout.skipped + Math.max(0, total - fanout.next),
+  }
 }

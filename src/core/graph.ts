@@ -27,7 +27,11 @@ function build(nodes: readonly Node[]): Graph {
   const byId = new Map(nodes.map((node) => [node.id, node]))
   const dependents = new Map<string, string[]>(nodes.map((node) => [node.id, []]))
   for (const node of nodes) for (const need of node.needs) dependents.get(need)?.push(node.id)
-  const routed = (id: string): string[] => byId.get(id)?.routes.map((route) => route.to).filter((to) => byId.has(to)) ?? []
+  const routed = (id: string): string[] =>
+    byId
+      .get(id)
+      ?.routes.map((route) => route.to)
+      .filter((to) => byId.has(to)) ?? []
   const downstream = new Map<string, readonly string[]>()
   const below = new Map<string, Set<string>>()
   const belowOf = (id: string): Set<string> => {

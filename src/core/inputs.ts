@@ -21,7 +21,12 @@ export type Input = { readonly now: number } & (
   /** Decide the next thing on the agenda (the host says it until nothing is left, then waits for an input). */
   | { readonly type: 'proceed' }
   /** Go on with an interrupted or canceled run. */
-  | { readonly type: 'resume'; readonly max_parallel?: number | undefined; readonly inbound?: InboundContext | undefined; readonly pipeline_hash?: string | undefined }
+  | {
+      readonly type: 'resume'
+      readonly max_parallel?: number | undefined
+      readonly inbound?: InboundContext | undefined
+      readonly pipeline_hash?: string | undefined
+    }
   /** Manual retry: the given node (path) or all failed ones. */
   | {
       readonly type: 'retry'
@@ -34,16 +39,44 @@ export type Input = { readonly now: number } & (
   /** The process that ran this execution is gone. */
   | { readonly type: 'interrupt'; readonly message: string }
   | { readonly type: 'cancel'; readonly by: Actor; readonly force: boolean; readonly message?: string | undefined }
-  | { readonly type: 'gate.answer'; readonly node: string; readonly choice: string; readonly by: Actor; readonly comment?: string | undefined }
+  | {
+      readonly type: 'gate.answer'
+      readonly node: string
+      readonly choice: string
+      readonly by: Actor
+      readonly comment?: string | undefined
+    }
   | { readonly type: 'timer.fired'; readonly id: string }
   | { readonly type: 'attempt.outcome'; readonly attempt_id: string; readonly outcome: Outcome }
   | { readonly type: 'attempt.observed'; readonly attempt_id: string; readonly event: Observation }
   /** Spend so far in this attempt (absolute, not a difference): budgets look at it while money is being spent. */
-  | { readonly type: 'attempt.usage'; readonly attempt_id: string; readonly usage: Usage; readonly cost?: Cost | undefined }
+  | {
+      readonly type: 'attempt.usage'
+      readonly attempt_id: string
+      readonly usage: Usage
+      readonly cost?: Cost | undefined
+    }
   /** Client or provider named a reset time (epoch ms). */
-  | { readonly type: 'attempt.waiting'; readonly attempt_id: string; readonly resumes_at: number; readonly failure: FailureReport }
-  | { readonly type: 'check.outcome'; readonly id: string; readonly failure?: FailureReport | undefined; readonly process?: ProcessFacts | undefined; readonly duration_ms: number }
-  | { readonly type: 'hook.outcome'; readonly id: string; readonly failure?: FailureReport | undefined; readonly process?: ProcessFacts | undefined; readonly duration_ms: number }
+  | {
+      readonly type: 'attempt.waiting'
+      readonly attempt_id: string
+      readonly resumes_at: number
+      readonly failure: FailureReport
+    }
+  | {
+      readonly type: 'check.outcome'
+      readonly id: string
+      readonly failure?: FailureReport | undefined
+      readonly process?: ProcessFacts | undefined
+      readonly duration_ms: number
+    }
+  | {
+      readonly type: 'hook.outcome'
+      readonly id: string
+      readonly failure?: FailureReport | undefined
+      readonly process?: ProcessFacts | undefined
+      readonly duration_ms: number
+    }
   /** The end-of-run scan is done. */
   | { readonly type: 'sweep.outcome'; readonly ended?: Observation | undefined }
   /** Something to put on record that belongs to no attempt. */

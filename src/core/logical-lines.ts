@@ -14,7 +14,10 @@ const NARROWEST = 30
 const WIDEST = 250
 
 export function logicalLines(text: string): string[] {
-  const lines = text.replace(ANSI, '').split(/\r\n|\r|\n/).map((line) => cutMiddle(line.replace(CONTROL, ' ')))
+  const lines = text
+    .replace(ANSI, '')
+    .split(/\r\n|\r|\n/)
+    .map((line) => cutMiddle(line.replace(CONTROL, ' ')))
   return joinJson(lines).flatMap(unwrap)
 }
 
@@ -115,7 +118,8 @@ function sorted(value: unknown): string {
 // -- wrapping
 
 /** What begins a line of its own, however full the line above it is. */
-const OWN_LINE = /^(?:\s|[-*•>|$#@~+=] ?|[✓✔✕✗×]|\d+[.)\]:]|\[|at |(?:not )?ok\b|\p{L}*(?:error|exception)\b|warn|info\b|debug\b|fail|pass|npm |make\b|caused by|traceback)/iu
+const OWN_LINE =
+  /^(?:\s|[-*•>|$#@~+=] ?|[✓✔✕✗×]|\d+[.)\]:]|\[|at |(?:not )?ok\b|\p{L}*(?:error|exception)\b|warn|info\b|debug\b|fail|pass|npm |make\b|caused by|traceback)/iu
 
 /**
  * Puts lines together that were one before something wrapped them: a line is full when the first word of the next
@@ -145,7 +149,9 @@ function isCut(block: readonly string[], width: number): boolean {
 
 /** Whether each line goes on in the next. */
 function joinsAtSpaces(block: readonly string[], width: number): boolean[] {
-  const fits = block.map((line, i) => i + 1 < block.length && isFull(line, block[i + 1]!, width) && !OWN_LINE.test(block[i + 1]!))
+  const fits = block.map(
+    (line, i) => i + 1 < block.length && isFull(line, block[i + 1]!, width) && !OWN_LINE.test(block[i + 1]!),
+  )
   return fits.map((may, i) => may && (fits[i - 1] || fits[i + 1] || isRest(block[i]!, block[i + 1]!)))
 }
 

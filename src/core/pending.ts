@@ -7,7 +7,9 @@ import type { RunState } from './state.ts'
 /** Whether `proceed` has something to decide. */
 export function hasWork(state: RunState): boolean {
   if (state.phase !== 'running') return false
-  return state.agenda.size > 0 || nextInQueue(state) !== undefined || (state.queue.size === 0 && state.spawning.size > 0)
+  return (
+    state.agenda.size > 0 || nextInQueue(state) !== undefined || (state.queue.size === 0 && state.spawning.size > 0)
+  )
 }
 
 /** All pending commands by id. */

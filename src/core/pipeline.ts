@@ -118,14 +118,35 @@ export interface NodeBase {
   readonly expressions: readonly string[]
 }
 
-export interface RunNode extends NodeBase { readonly kind: 'run'; readonly run: CommandLine }
-export interface AgentNode extends NodeBase { readonly kind: 'agent'; readonly agent: JsonObject }
+export interface RunNode extends NodeBase {
+  readonly kind: 'run'
+  readonly run: CommandLine
+}
+export interface AgentNode extends NodeBase {
+  readonly kind: 'agent'
+  readonly agent: JsonObject
+}
 /** `call.name` is looked up among the functions of the TypeScript pipeline. */
-export interface CallNode extends NodeBase { readonly kind: 'call'; readonly call: { readonly name: string } }
-export interface FanoutNode extends NodeBase { readonly kind: 'fanout'; readonly fanout: Fanout }
-export interface GateNode extends NodeBase { readonly kind: 'gate'; readonly gate: Gate }
-export interface ChildNode extends NodeBase { readonly kind: 'child'; readonly child: Child }
-export interface WaitNode extends NodeBase { readonly kind: 'wait'; readonly wait: Wait }
+export interface CallNode extends NodeBase {
+  readonly kind: 'call'
+  readonly call: { readonly name: string }
+}
+export interface FanoutNode extends NodeBase {
+  readonly kind: 'fanout'
+  readonly fanout: Fanout
+}
+export interface GateNode extends NodeBase {
+  readonly kind: 'gate'
+  readonly gate: Gate
+}
+export interface ChildNode extends NodeBase {
+  readonly kind: 'child'
+  readonly child: Child
+}
+export interface WaitNode extends NodeBase {
+  readonly kind: 'wait'
+  readonly wait: Wait
+}
 export type Node = RunNode | AgentNode | CallNode | FanoutNode | GateNode | ChildNode | WaitNode
 export type NodeKind = Node['kind']
 /** Kinds that have attempts. */

@@ -22,7 +22,8 @@ export function worstOf(a: Result | undefined, b: Result): Result {
   return ORDER.indexOf(a) <= ORDER.indexOf(b) ? a : b
 }
 
-export const isFailing = (result: Result | undefined): boolean => result === 'failure' || result === 'error' || result === 'timeout'
+export const isFailing = (result: Result | undefined): boolean =>
+  result === 'failure' || result === 'error' || result === 'timeout'
 
 /** Skipped by `--only` or `--from`: nobody waits for what it would have given. */
 export const isLeftOut = (node: { readonly failure: Failure | undefined }): boolean =>
@@ -37,9 +38,13 @@ export function checkOrder(def: { readonly checks: readonly Check[] }): readonly
 /** How many branches have to succeed. */
 export function neededSuccesses(join: Join, total: number): number {
   switch (join.kind) {
-    case 'all': return total
-    case 'any': return 1
-    case 'at_least': return join.count
-    case 'quorum': return Math.ceil(join.share * total - 1e-9)
+    case 'all':
+      return total
+    case 'any':
+      return 1
+    case 'at_least':
+      return join.count
+    case 'quorum':
+      return Math.ceil(join.share * total - 1e-9)
   }
 }

@@ -12,7 +12,8 @@ export function openScope(state: RunState, scope: Scope): void {
 
 /** With nothing under way a scope can be judged (the run only once). */
 export function judgeIfIdle(state: RunState, scope: Scope): void {
-  if (scope.active === 0 && scope.phase === 'open' && !(scope.kind === 'run' && state.concluded)) state.agenda.add(scope)
+  if (scope.active === 0 && scope.phase === 'open' && !(scope.kind === 'run' && state.concluded))
+    state.agenda.add(scope)
 }
 
 /** Puts a node on the agenda when all its needs have a result and nothing forbids its start. */
@@ -112,11 +113,35 @@ export function reset(state: RunState, node: NodeState): void {
 export function forget(state: RunState, node: NodeState): void {
   dropInner(state, node)
   Object.assign(node, {
-    result: undefined, label: undefined, outputs: undefined, failure: undefined, partial: false, tolerated: false,
-    route: undefined, canceledRun: false, failed: undefined, canceled: false, stop: undefined, settled: undefined,
-    inputs: {}, attempt: undefined, hooks: undefined, inner: undefined, fanout: undefined, checkIndex: 0, checkOpen: false,
-    checkFailure: undefined, dueAt: undefined, timeoutAt: undefined, cleanup: false, resuming: false, broken: undefined, counted: false,
-    gate: undefined, gateExpired: false, began: false,
+    result: undefined,
+    label: undefined,
+    outputs: undefined,
+    failure: undefined,
+    partial: false,
+    tolerated: false,
+    route: undefined,
+    canceledRun: false,
+    failed: undefined,
+    canceled: false,
+    stop: undefined,
+    settled: undefined,
+    inputs: {},
+    attempt: undefined,
+    hooks: undefined,
+    inner: undefined,
+    fanout: undefined,
+    checkIndex: 0,
+    checkOpen: false,
+    checkFailure: undefined,
+    dueAt: undefined,
+    timeoutAt: undefined,
+    cleanup: false,
+    resuming: false,
+    broken: undefined,
+    counted: false,
+    gate: undefined,
+    gateExpired: false,
+    began: false,
   } satisfies Partial<NodeState>)
 }
 

@@ -36,7 +36,8 @@ function countedResult(scope: Scope, node: NodeState): Result | undefined {
   if (node.tolerated) return 'success'
   if (node.route) return scope.halt?.reason === 'fail' && scope.halt.by === node ? node.result : 'success'
   // What a route to `end` or `fail` canceled was meant to be: it does not turn the scope into a cancellation.
-  if (node.result === 'cancellation' && (scope.halt?.reason === 'end' || scope.halt?.reason === 'fail')) return undefined
+  if (node.result === 'cancellation' && (scope.halt?.reason === 'end' || scope.halt?.reason === 'fail'))
+    return undefined
   return node.result
 }
 
@@ -44,20 +45,31 @@ function unmetGoalGate(scope: Scope): Failure | undefined {
   for (const node of scope.nodes.values()) {
     if (!node.def.goal_gate || (node.phase === 'done' && node.result === 'success') || isLeftOut(node)) continue
     const how = node.result === undefined || node.result === 'skip' ? 'never ran' : `ended as ${node.result}`
-    return failure('goal_gate_unmet', 'scheduler', `The goal gate ${node.path} is not met: it ${how}`, { causes: [node.failure] })
+    return failure('goal_gate_unmet', 'scheduler', `The goal gate ${node.path} is not met: it ${how}`, {
+      causes: [node.failure],
+    })
   }
   return undefined
 }
 
 function routedToFail(node: NodeState): ScopeOutcome {
   const label = node.label === undefined ? '' : ` (label \`${node.label}\`)`
-  return { result: 'failure', failure: node.failure ?? failure('goal_gate_unmet', 'scheduler', `${node.path} took its route to \`fail\`${label}`) }
+  return {
+    result: 'failure',
+    failure: node.failure ?? failure('goal_gate_unmet', 'scheduler', `${node.path} took its route to \`fail\`${label}`),
+  }
 }
 
 /** Something was canceled with the run, or never got its turn because of it. */
 function leftUndone(scope: Scope): boolean {
   for (const node of scope.nodes.values()) {
-    if (node.canceledRun || (node.phase === 'idle' && !node.def.routed) || node.result === 'cancellation' || node.failure?.code === 'forced') return true
+    if (
+      node.canceledRun ||
+      (node.phase === 'idle' && !node.def.routed) ||
+      node.result === 'cancellation' ||
+      node.failure?.code === 'forced'
+    )
+      return true
   }
   return false
 }

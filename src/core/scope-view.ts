@@ -23,7 +23,10 @@ interface Seen {
  * @param extra more names, e.g. `item` of a branch that is being made
  */
 export function expressionScope(
-  state: RunState, scope: Scope, node: NodeState | undefined, { outcome, extra }: Seen = {},
+  state: RunState,
+  scope: Scope,
+  node: NodeState | undefined,
+  { outcome, extra }: Seen = {},
 ): ExpressionScope {
   return {
     variables: variablesOf(state, scope, node, { outcome, extra }),
@@ -37,12 +40,22 @@ export function expressionScope(
 }
 
 // Declared `env:` values may use params and the like; they are filled without `env` itself, so there is no recursion.
-function variablesOf(state: RunState, scope: Scope, node: NodeState | undefined, { outcome, extra = {} }: Seen): JsonObject {
+function variablesOf(
+  state: RunState,
+  scope: Scope,
+  node: NodeState | undefined,
+  { outcome, extra = {} }: Seen,
+): JsonObject {
   const branch = branchOf(scope)
   const variables: Record<string, Json> = {
     params: scope.params,
     run: {
-      id: state.runId, name: state.pipeline.name, key: state.key ?? null, labels: state.labels, trace_id: state.traceId, execution: state.execution,
+      id: state.runId,
+      name: state.pipeline.name,
+      key: state.key ?? null,
+      labels: state.labels,
+      trace_id: state.traceId,
+      execution: state.execution,
     },
   }
   for (const at of [...scopesOutward(scope)].reverse()) {
@@ -66,9 +79,15 @@ function declaredEnv(state: RunState, scope: Scope, node: NodeState | undefined,
   const templates: Record<string, string> = {}
   for (const at of [...scopesOutward(scope)].reverse()) Object.assign(templates, at.pipeline.env)
   Object.assign(templates, node?.def.env)
-  const plain = Object.fromEntries(Object.entries(variables).filter(([name]) => name !== 'env').map(([name]) => [name, variables[name]!]))
+  const plain = Object.fromEntries(
+    Object.entries(variables)
+      .filter(([name]) => name !== 'env')
+      .map(([name]) => [name, variables[name]!]),
+  )
   const inner: ExpressionScope = { ...expressionScope(state, scope, node), variables: { ...plain, env: {} } }
-  const inputs = Object.fromEntries([...expressionsIn(templates)].map((source) => [source, state.expressions.evaluate(source, inner)]))
+  const inputs = Object.fromEntries(
+    [...expressionsIn(templates)].map((source) => [source, state.expressions.evaluate(source, inner)]),
+  )
   return fill(templates, inputs)
 }
 
@@ -91,10 +110,10 @@ function lookUp(scope: Scope, id: string): NodeState | undefined {
 function viewOf(node: NodeState): NodeView {
   const done = node.phase === 'done' || node.phase === 'routing'
   return {
-    result: done ? node.result ?? null : null,
-    label: done ? node.label ?? null : null,
+    result: done ? (node.result ?? null) : null,
+    label: done ? (node.label ?? null) : null,
     outputs: done ? outputsOf(node) : {},
-    failure: done ? node.failure ?? null : null,
+    failure: done ? (node.failure ?? null) : null,
     visits: node.visits,
     attempts: node.attemptsTotal,
   }
@@ -106,7 +125,13 @@ export function outputsOf(node: NodeState): JsonObject {
   const { fanout } = node
   const branches = [...fanout.ended.values()].sort((a, b) => a.index - b.index)
   return {
-    branches: branches.map(({ key, index, result, outputs, failure }) => ({ key, index, result, outputs, failure: (failure as Json | undefined) ?? null })),
+    branches: branches.map(({ key, index, result, outputs, failure }) => ({
+      key,
+      index,
+      result,
+      outputs,
+      failure: (failure as Json | undefined) ?? null,
+    })),
     total: fanout.total ?? 0,
     succeeded: fanout.succeeded,
     failed: fanout.failed,
@@ -122,8 +147,11 @@ function statusOf(state: RunState, node: NodeState | undefined, name: StatusFunc
   const failed = needs.some((need) => need.failed !== undefined)
   const canceled = state.cancel !== undefined || needs.some((need) => need.canceled)
   switch (name) {
-    case 'success': return !failed && !canceled
-    case 'failure': return failed
-    case 'canceled': return canceled
+    case 'success':
+      return !failed && !canceled
+    case 'failure':
+      return failed
+    case 'canceled':
+      return canceled
   }
 }

@@ -22,7 +22,10 @@ const NORMALISERS: readonly (readonly [RegExp, string])[] = [
   [/\b\d{4}-\d\d-\d\d(?:[t ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:z| ?[+-]\d\d:?\d\d)?)?/g, '<n>'],
   [/\b\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[ap]m)?\b/g, '<n>'],
   [/\b(?:[a-z]{1,16}:\/\/)(?:[^\s/"'`)\]}>:]{1,300})(?::\d+)?/g, '<host>'],
-  [/(?:^|(?<=[\s"'`(=[{<,:|]))(?:[a-z]:)?(?:\.{1,2}|~)?[\\/](?:[^\s"'`()[\]{}<>,;:|\\/]+[\\/])*(?:<tmp>[\\/]?)?([^\s"'`()[\]{}<>,;:|\\/]*)/g, '<path>/$1'],
+  [
+    /(?:^|(?<=[\s"'`(=[{<,:|]))(?:[a-z]:)?(?:\.{1,2}|~)?[\\/](?:[^\s"'`()[\]{}<>,;:|\\/]+[\\/])*(?:<tmp>[\\/]?)?([^\s"'`()[\]{}<>,;:|\\/]*)/g,
+    '<path>/$1',
+  ],
   [/(?:^|(?<=[\s"'`(=[{<,:|]))(?:[\w.@+-]+\/)+([\w.@+-]+)/g, '<path>/$1'],
   [/\b(?:localhost|\d{1,3}(?:\.\d{1,3}){3})(?::\d+)?\b/g, '<host>'],
   [/\b0x[0-9a-f]+\b/g, '<n>'],
@@ -40,7 +43,11 @@ export function canonicalText(text: string): string {
   for (const [pattern, replacement] of TEMPORARY) line = line.replace(pattern, replacement)
   line = line.toLowerCase()
   for (const [pattern, replacement] of NORMALISERS) line = line.replace(pattern, replacement)
-  return line.replace(RANDOM, '<id>').replace(/(?:<(?:n|id)>[\s,;/x-]*)+<(?:n|id)>/g, '<n>').replace(/\s+/g, ' ').trim()
+  return line
+    .replace(RANDOM, '<id>')
+    .replace(/(?:<(?:n|id)>[\s,;/x-]*)+<(?:n|id)>/g, '<n>')
+    .replace(/\s+/g, ' ')
+    .trim()
 }
 
 /**
@@ -48,11 +55,19 @@ export function canonicalText(text: string): string {
  * @param exit what tells apart as it is, not as noise: an exit code, a signal
  */
 export function signatureOf(code: string, message: string, tail = '', exit = ''): string {
-  const told = message.length <= MESSAGE_CHARS ? message : `${message.slice(0, MESSAGE_CHARS / 2)} ${message.slice(-MESSAGE_CHARS / 2)}`
-  return hash64([code, exit, canonicalText(logicalLines(told).join(' ')), ...tellingWords(tail.slice(-LIMITS.tailBytes))].join('\n')).slice(0, 8)
+  const told =
+    message.length <= MESSAGE_CHARS
+      ? message
+      : `${message.slice(0, MESSAGE_CHARS / 2)} ${message.slice(-MESSAGE_CHARS / 2)}`
+  return hash64(
+    [code, exit, canonicalText(logicalLines(told).join(' ')), ...tellingWords(tail.slice(-LIMITS.tailBytes))].join(
+      '\n',
+    ),
+  ).slice(0, 8)
 }
 
-const TELLING = /error|fail|fatal|panic|exception|cannot|can't|unable|not found|no such|undefined|denied|refused|invalid|unexpected|missing|expected|assert|abort|limit|timed? ?out|traceback|✕|✗|×/i
+const TELLING =
+  /error|fail|fatal|panic|exception|cannot|can't|unable|not found|no such|undefined|denied|refused|invalid|unexpected|missing|expected|assert|abort|limit|timed? ?out|traceback|✕|✗|×/i
 const PROGRESS = /^\W*$|\b(?:passed|ok|info|debug)\b/i
 
 /** Words of the lines that tell the cause, sorted and each once: reordered or repeated lines do not matter. */
@@ -72,5 +87,8 @@ function tellingWords(tail: string): string[] {
 
 /** Without what only stands for noise, and without the punctuation around words. */
 function wordsOf(line: string): string[] {
-  return canonicalText(line).split(/[\s,;:"'`()[\]{}|=]+/).map((word) => word.replace(/^[.!?*-]+|[.!?*-]+$/g, '')).filter((word) => /[\p{L}\p{S}]/u.test(word.replace(/<[a-z]+>/g, '')))
+  return canonicalText(line)
+    .split(/[\s,;:"'`()[\]{}|=]+/)
+    .map((word) => word.replace(/^[.!?*-]+|[.!?*-]+$/g, ''))
+    .filter((word) => /[\p{L}\p{S}]/u.test(word.replace(/<[a-z]+>/g, '')))
 }

@@ -1,7 +1,15 @@
 // Owns: what a run has used: roll-ups of attempts, retries, tokens and cost at every level, and budgets with their
 // clocks. Spend is absolute per attempt, so that reports can be repeated; it is never given back.
 import { addCommand, dropCommand, timerId } from './command-queue.ts'
-import { emptyRollup, scopesOutward, type BudgetState, type NodeState, type RunState, type Scope, type Spent } from './state.ts'
+import {
+  emptyRollup,
+  scopesOutward,
+  type BudgetState,
+  type NodeState,
+  type RunState,
+  type Scope,
+  type Spent,
+} from './state.ts'
 import type { Rollup } from './events.ts'
 import { LIMITS } from './limits.ts'
 import type { Cost, Usage } from './outcome.ts'
@@ -26,9 +34,11 @@ export function addSpend(state: RunState, node: NodeState, usage: Usage | undefi
   const before = attempt.spent
   const after = spentOf(usage, cost, before)
   attempt.spent = after
-  const difference = (key: keyof Spent['tokens']): number => after.tokens[key] as number - (before.tokens[key] as number)
+  const difference = (key: keyof Spent['tokens']): number =>
+    (after.tokens[key] as number) - (before.tokens[key] as number)
   addToRollups(node, (rollup) => {
-    for (const key of ['input', 'cache_read', 'cache_write', 'output', 'reasoning'] as const) rollup.tokens[key] += difference(key)
+    for (const key of ['input', 'cache_read', 'cache_write', 'output', 'reasoning'] as const)
+      rollup.tokens[key] += difference(key)
     rollup.cost_usd += after.costUsd - before.costUsd
     rollup.cost_unpriced += after.unpriced - before.unpriced
   })
@@ -43,7 +53,13 @@ const total = (tokens: Spent['tokens']): number => tokens.input + tokens.cache_r
 
 function spentOf(usage: Usage | undefined, cost: Cost | undefined, before: Spent): Spent {
   const tokens = usage
-    ? { input: usage.input, cache_read: usage.cache_read, cache_write: usage.cache_write, output: usage.output, reasoning: usage.reasoning ?? 0 }
+    ? {
+        input: usage.input,
+        cache_read: usage.cache_read,
+        cache_write: usage.cache_write,
+        output: usage.output,
+        reasoning: usage.reasoning ?? 0,
+      }
     : before.tokens
   const priced = cost?.usd ?? (cost ? 0 : before.costUsd)
   const unpriced = cost ? (cost.usd === null ? 1 : 0) : usage && before.costUsd === 0 ? 1 : before.unpriced
@@ -54,9 +70,25 @@ export const nothingSpent = (): Spent => ({ tokens: { ...emptyRollup().tokens },
 
 // -- budgets
 
-export function newBudget(state: RunState, scopePath: string, limits: Budget, owner: NodeState | undefined): BudgetState {
+export function newBudget(
+  state: RunState,
+  scopePath: string,
+  limits: Budget,
+  owner: NodeState | undefined,
+): BudgetState {
   const budget: BudgetState = {
-    scopePath, limits, owner, usd: 0, tokens: 0, attempts: 0, timeMs: 0, since: 0, busy: 0, warned: new Set(), exceeded: new Set(), blocked: undefined,
+    scopePath,
+    limits,
+    owner,
+    usd: 0,
+    tokens: 0,
+    attempts: 0,
+    timeMs: 0,
+    since: 0,
+    busy: 0,
+    warned: new Set(),
+    exceeded: new Set(),
+    blocked: undefined,
   }
   state.budgets.set(scopePath, budget)
   return budget
@@ -75,7 +107,11 @@ export function* budgetsOf(state: RunState, node: NodeState): Generator<BudgetSt
 
 /** What a message calls it. */
 export const nameOf = (budget: BudgetState): string =>
-  budget.scopePath === '' ? 'the run' : budget.scopePath.endsWith('/') ? `the child pipeline ${budget.scopePath.slice(0, -1)}` : budget.scopePath
+  budget.scopePath === ''
+    ? 'the run'
+    : budget.scopePath.endsWith('/')
+      ? `the child pipeline ${budget.scopePath.slice(0, -1)}`
+      : budget.scopePath
 
 /** Puts a budget on the agenda while something has to be said about it. */
 export function review(state: RunState, budget: BudgetState): void {
@@ -107,10 +143,14 @@ export function forBudgets(state: RunState, node: NodeState, add: (budget: Budge
 
 export function usedOf(budget: BudgetState, kind: BudgetKind, now: number): number {
   switch (kind) {
-    case 'usd': return budget.usd
-    case 'tokens': return budget.tokens
-    case 'attempts': return budget.attempts
-    case 'time': return budget.timeMs + (budget.busy > 0 ? Math.max(0, now - budget.since) : 0)
+    case 'usd':
+      return budget.usd
+    case 'tokens':
+      return budget.tokens
+    case 'attempts':
+      return budget.attempts
+    case 'time':
+      return budget.timeMs + (budget.busy > 0 ? Math.max(0, now - budget.since) : 0)
   }
 }
 
@@ -118,14 +158,19 @@ export const limitOf = (budget: BudgetState, kind: BudgetKind): number | undefin
   kind === 'time' ? budget.limits.time_ms : budget.limits[kind]
 
 /** What has to be said about a budget: warned at 80 %, exceeded at 100 % (attempts: not before one more is wanted). */
-export function dueNotices(budget: BudgetState, now: number): { kind: BudgetKind; notice: 'warned' | 'exceeded'; used: number; limit: number }[] {
+export function dueNotices(
+  budget: BudgetState,
+  now: number,
+): { kind: BudgetKind; notice: 'warned' | 'exceeded'; used: number; limit: number }[] {
   const due: { kind: BudgetKind; notice: 'warned' | 'exceeded'; used: number; limit: number }[] = []
   for (const kind of BUDGET_KINDS) {
     const limit = limitOf(budget, kind)
     if (limit === undefined) continue
     const used = usedOf(budget, kind, now)
-    if (reached(used, limit * LIMITS.budgetWarning) && !budget.warned.has(kind)) due.push({ kind, notice: 'warned', used, limit })
-    if (reached(used, limit) && kind !== 'attempts' && !budget.exceeded.has(kind)) due.push({ kind, notice: 'exceeded', used, limit })
+    if (reached(used, limit * LIMITS.budgetWarning) && !budget.warned.has(kind))
+      due.push({ kind, notice: 'warned', used, limit })
+    if (reached(used, limit) && kind !== 'attempts' && !budget.exceeded.has(kind))
+      due.push({ kind, notice: 'exceeded', used, limit })
   }
   return due
 }
@@ -179,7 +224,11 @@ export function setAlarm(state: RunState, budget: BudgetState): void {
   const limit = budget.limits.time_ms
   if (limit === undefined || budget.busy === 0 || budget.exceeded.has('time')) return
   const threshold = budget.warned.has('time') ? limit : limit * LIMITS.budgetWarning
-  addCommand(state, { kind: 'timer', id: timerId.budget(budget.scopePath), due: budget.since + Math.max(0, threshold - budget.timeMs) })
+  addCommand(state, {
+    kind: 'timer',
+    id: timerId.budget(budget.scopePath),
+    due: budget.since + Math.max(0, threshold - budget.timeMs),
+  })
 }
 
 /** The scope's own rollup as of now, for an event. */

@@ -112,8 +112,19 @@ export interface Halt {
 
 /** What a running visit is doing. `settling` = its outcome is known, hooks may run. */
 export type Step =
-  | 'entering' | 'queued' | 'acting' | 'limited' | 'checking' | 'concluding' | 'backoff' | 'branches' | 'scope' | 'gate'
-  | 'wait' | 'settling' | 'suspended'
+  | 'entering'
+  | 'queued'
+  | 'acting'
+  | 'limited'
+  | 'checking'
+  | 'concluding'
+  | 'backoff'
+  | 'branches'
+  | 'scope'
+  | 'gate'
+  | 'wait'
+  | 'settling'
+  | 'suspended'
 
 export interface NodeState {
   readonly def: Node
@@ -187,7 +198,14 @@ export interface NodeState {
   dueAt: number | undefined
   timeoutAt: number | undefined
   mode: 'clean' | 'continue' | undefined
-  gate: { readonly question: string; readonly choices: readonly string[]; readonly reject: readonly string[]; readonly default: string | undefined } | undefined
+  gate:
+    | {
+        readonly question: string
+        readonly choices: readonly string[]
+        readonly reject: readonly string[]
+        readonly default: string | undefined
+      }
+    | undefined
   gateExpired: boolean
   rollup: Rollup
   budget: BudgetState | undefined
@@ -294,18 +312,54 @@ export interface BudgetState {
 }
 
 export const emptyRollup = (): Rollup => ({
-  attempts: 0, retries: 0, tokens: { input: 0, cache_read: 0, cache_write: 0, output: 0, reasoning: 0 }, cost_usd: 0, cost_unpriced: 0,
+  attempts: 0,
+  retries: 0,
+  tokens: { input: 0, cache_read: 0, cache_write: 0, output: 0, reasoning: 0 },
+  cost_usd: 0,
+  cost_unpriced: 0,
 })
 
 /** A run before its first event. */
 export function newRun(pipeline: Pipeline, expressions: Expressions): RunState {
   const state: RunState = {
-    pipeline, expressions, phase: 'new', runId: '', key: undefined, labels: {}, params: {}, only: undefined, from: undefined, traceId: '', inbound: undefined,
-    execution: 0, startedAt: 0, lastAt: 0, root: undefined as unknown as Scope, agenda: new Set(), queue: new Set(),
-    spawning: new Set(), slots: { limit: pipeline.max_parallel, used: 0 }, commands: new Map(), dirty: new Set(),
-    scopes: new Map(), attempts: new Map(), gates: new Map(), cancel: undefined, signatures: new Map(), budgets: new Map(),
-    hookFailures: [], branches: 0, nodesFinished: 0, concluded: undefined, hooks: undefined, spanId: '', firstSpanId: '',
-    executionStartedAt: 0, result: undefined, failure: undefined, resumable: false,
+    pipeline,
+    expressions,
+    phase: 'new',
+    runId: '',
+    key: undefined,
+    labels: {},
+    params: {},
+    only: undefined,
+    from: undefined,
+    traceId: '',
+    inbound: undefined,
+    execution: 0,
+    startedAt: 0,
+    lastAt: 0,
+    root: undefined as unknown as Scope,
+    agenda: new Set(),
+    queue: new Set(),
+    spawning: new Set(),
+    slots: { limit: pipeline.max_parallel, used: 0 },
+    commands: new Map(),
+    dirty: new Set(),
+    scopes: new Map(),
+    attempts: new Map(),
+    gates: new Map(),
+    cancel: undefined,
+    signatures: new Map(),
+    budgets: new Map(),
+    hookFailures: [],
+    branches: 0,
+    nodesFinished: 0,
+    concluded: undefined,
+    hooks: undefined,
+    spanId: '',
+    firstSpanId: '',
+    executionStartedAt: 0,
+    result: undefined,
+    failure: undefined,
+    resumable: false,
   }
   state.root = newScope({ kind: 'run', pipeline, nodes: pipeline.nodes, prefix: '', params: {} })
   state.scopes.set('', state.root)
@@ -323,10 +377,26 @@ export function newScope(init: {
   spanId?: string
 }): Scope {
   const scope: Scope = {
-    kind: init.kind, owner: init.owner, graph: graphOf(init.nodes), pipeline: init.pipeline, prefix: init.prefix,
-    branch: init.branch, params: init.params, nodes: new Map(), spanId: init.spanId ?? '', phase: 'open', active: 0,
-    finished: new Set(), halt: undefined, entering: new Map(), slots: undefined, rollup: emptyRollup(), result: undefined,
-    failure: undefined, resuming: false, holding: new Set(),
+    kind: init.kind,
+    owner: init.owner,
+    graph: graphOf(init.nodes),
+    pipeline: init.pipeline,
+    prefix: init.prefix,
+    branch: init.branch,
+    params: init.params,
+    nodes: new Map(),
+    spanId: init.spanId ?? '',
+    phase: 'open',
+    active: 0,
+    finished: new Set(),
+    halt: undefined,
+    entering: new Map(),
+    slots: undefined,
+    rollup: emptyRollup(),
+    result: undefined,
+    failure: undefined,
+    resuming: false,
+    holding: new Set(),
   }
   for (const def of init.nodes) scope.nodes.set(def.id, newNode(def, scope))
   return scope
@@ -334,15 +404,67 @@ export function newScope(init: {
 
 function newNode(def: Node, scope: Scope): NodeState {
   return {
-    def, scope, path: nodePath(scope.prefix, def.id), phase: 'idle', step: 'entering', unmet: def.needs.length, released: false,
-    visits: 0, began: false, visitsCounted: 0, via: 'needs', cleanup: false, resuming: false, enterVia: undefined, result: undefined, label: undefined, outputs: undefined,
-    failure: undefined, partial: false, tolerated: false, route: undefined, canceledRun: false, failed: undefined,
-    canceled: false, startedAt: 0, finishedAt: 0, spanId: '', stop: undefined, settled: undefined, inputs: {},
-    attempt: undefined, attemptsTotal: 0, retriesTotal: 0, attemptsInVisit: 0, retriesInVisit: 0, retriesCarried: 0, lostInVisit: 0, lostInARow: 0,
-    limitWaits: 0, limitWaitMs: 0, notBefore: 0, delayMs: undefined, prior: [], counted: false, broken: undefined,
-    hooks: undefined, inner: undefined, fanout: undefined, checkIndex: 0, checkOpen: false, checkFailure: undefined,
-    dueAt: undefined, timeoutAt: undefined, mode: undefined, gate: undefined, gateExpired: false, rollup: emptyRollup(),
-    budget: undefined, childBudget: undefined, workingIn: 0, limitedUntil: 0,
+    def,
+    scope,
+    path: nodePath(scope.prefix, def.id),
+    phase: 'idle',
+    step: 'entering',
+    unmet: def.needs.length,
+    released: false,
+    visits: 0,
+    began: false,
+    visitsCounted: 0,
+    via: 'needs',
+    cleanup: false,
+    resuming: false,
+    enterVia: undefined,
+    result: undefined,
+    label: undefined,
+    outputs: undefined,
+    failure: undefined,
+    partial: false,
+    tolerated: false,
+    route: undefined,
+    canceledRun: false,
+    failed: undefined,
+    canceled: false,
+    startedAt: 0,
+    finishedAt: 0,
+    spanId: '',
+    stop: undefined,
+    settled: undefined,
+    inputs: {},
+    attempt: undefined,
+    attemptsTotal: 0,
+    retriesTotal: 0,
+    attemptsInVisit: 0,
+    retriesInVisit: 0,
+    retriesCarried: 0,
+    lostInVisit: 0,
+    lostInARow: 0,
+    limitWaits: 0,
+    limitWaitMs: 0,
+    notBefore: 0,
+    delayMs: undefined,
+    prior: [],
+    counted: false,
+    broken: undefined,
+    hooks: undefined,
+    inner: undefined,
+    fanout: undefined,
+    checkIndex: 0,
+    checkOpen: false,
+    checkFailure: undefined,
+    dueAt: undefined,
+    timeoutAt: undefined,
+    mode: undefined,
+    gate: undefined,
+    gateExpired: false,
+    rollup: emptyRollup(),
+    budget: undefined,
+    childBudget: undefined,
+    workingIn: 0,
+    limitedUntil: 0,
   }
 }
 

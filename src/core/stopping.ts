@@ -21,10 +21,13 @@ export function stopNode(state: RunState, node: NodeState, stop: Stop, halt: Hal
   // Not announced in this execution yet: the stop takes effect then.
   if (node.resuming) return
   switch (node.step) {
-    case 'acting': case 'limited':
+    case 'acting':
+    case 'limited':
       if (node.attempt) stopCommand(state, node.attempt.id, node.stop)
       return
-    case 'checking': case 'settling': case 'concluding':
+    case 'checking':
+    case 'settling':
+    case 'concluding':
       return stopOwnCommands(state, node)
     case 'queued':
       dequeue(state, node)
@@ -32,9 +35,12 @@ export function stopNode(state: RunState, node: NodeState, stop: Stop, halt: Hal
     case 'backoff':
       if (node.hooks?.open) return settleAfterHook(state, node)
       return settleLater(state, node)
-    case 'gate': case 'wait': case 'suspended':
+    case 'gate':
+    case 'wait':
+    case 'suspended':
       return settleLater(state, node)
-    case 'branches': case 'scope':
+    case 'branches':
+    case 'scope':
       return stopInner(state, node, halt)
     case 'entering':
       return
@@ -42,7 +48,10 @@ export function stopNode(state: RunState, node: NodeState, stop: Stop, halt: Hal
 }
 
 const openCheck = (node: NodeState): string =>
-  checkId(node.attempt?.open ? node.attempt.id : visitId(node.path, node.visits), checkOrder(node.def)[node.checkIndex]!)
+  checkId(
+    node.attempt?.open ? node.attempt.id : visitId(node.path, node.visits),
+    checkOrder(node.def)[node.checkIndex]!,
+  )
 
 function openHook(node: NodeState): string {
   const { list, position } = node.hooks!
@@ -59,13 +68,17 @@ function stopOwnCommands(state: RunState, node: NodeState): void {
 function settleAfterHook(state: RunState, node: NodeState): void {
   dropTimers(state, node)
   node.step = 'concluding'
-  node.settled = { failure: failure(node.stop!.code, 'scheduler', node.stop!.message, { causes: [node.attempt?.failure] }) }
+  node.settled = {
+    failure: failure(node.stop!.code, 'scheduler', node.stop!.message, { causes: [node.attempt?.failure] }),
+  }
   stopCommand(state, openHook(node), node.stop!)
 }
 
 function settleLater(state: RunState, node: NodeState): void {
   dropTimers(state, node)
-  node.settled ??= { failure: failure(node.stop!.code, 'scheduler', node.stop!.message, { causes: [node.attempt?.failure] }) }
+  node.settled ??= {
+    failure: failure(node.stop!.code, 'scheduler', node.stop!.message, { causes: [node.attempt?.failure] }),
+  }
   dropCommand(state, `ask:${timerId.gate(node)}`)
   state.gates.delete(node.path)
   node.step = 'concluding'
@@ -88,7 +101,11 @@ export function haltScope(state: RunState, scope: Scope, halt: Halt): void {
   if (halt.reason !== 'canceled_run') dropEntries(state, scope)
   if (scope.resuming) return
   for (const node of scope.nodes.values()) {
-    if (node === halt.by || (halt.reason === 'fail_fast' && halt.by && scope.graph.isDownstream(halt.by.def.id, node.def.id))) continue
+    if (
+      node === halt.by ||
+      (halt.reason === 'fail_fast' && halt.by && scope.graph.isDownstream(halt.by.def.id, node.def.id))
+    )
+      continue
     if (node.phase === 'ready' && mayStart(state, node)) continue
     stopNode(state, node, stopFor(halt.failure, halt.failure.code === 'forced'), halt)
   }
@@ -121,6 +138,7 @@ function unready(state: RunState, node: NodeState): void {
 /** Every pending effect ends at once (second signal, force, end of the time for clean-up). */
 export function stopEverythingNow(state: RunState, failure: Failure): void {
   for (const command of [...state.commands.values()]) {
-    if (command.kind === 'attempt' || command.kind === 'check' || command.kind === 'hook') addCommand(state, { ...command, stop: stopFor(failure, true) })
+    if (command.kind === 'attempt' || command.kind === 'check' || command.kind === 'hook')
+      addCommand(state, { ...command, stop: stopFor(failure, true) })
   }
 }

@@ -19,7 +19,9 @@ export interface NodeSummary {
   readonly partial?: boolean | undefined
   readonly tolerated?: boolean | undefined
   /** Fan-outs: branches by how they came out. */
-  readonly children?: { readonly total: number; readonly failed: number; readonly retried: number; readonly skipped: number } | undefined
+  readonly children?:
+    | { readonly total: number; readonly failed: number; readonly retried: number; readonly skipped: number }
+    | undefined
 }
 
 export interface RunSummary {
@@ -40,7 +42,11 @@ export interface RunSummary {
   readonly resumable: boolean
 }
 
-export const totalsOf = (state: RunState): Totals => ({ ...copyRollup(state.root.rollup), branches: state.branches, nodes: state.nodesFinished })
+export const totalsOf = (state: RunState): Totals => ({
+  ...copyRollup(state.root.rollup),
+  branches: state.branches,
+  nodes: state.nodesFinished,
+})
 
 /** Of an ended run: final.json. Of a running one: the same as far as it is known. */
 export function summaryOf(state: RunState): RunSummary {

@@ -39,7 +39,11 @@ export function outcomeOf(state: RunState, node: NodeState): VisitOutcome {
   }
   if (!route && !raw.failure && node.def.decision && raw.label !== undefined && FAILING_LABELS.includes(raw.label)) {
     const told = raw.notes ?? `the decision was \`${raw.label}\``
-    raw = { ...raw, result: 'failure', failure: failure('agent_failed', node.def.kind === 'agent' ? 'agent' : 'command', `${node.path}: ${told}`) }
+    raw = {
+      ...raw,
+      result: 'failure',
+      failure: failure('agent_failed', node.def.kind === 'agent' ? 'agent' : 'command', `${node.path}: ${told}`),
+    }
   }
   const children = node.fanout ? fanoutChildren(node.fanout) : node.inner ? scopeChildren(node.inner) : undefined
   return {
@@ -67,19 +71,32 @@ function rawOutcome(state: RunState, node: NodeState): RawOutcome {
   if (node.settled) return settled(node, node.settled)
   if (node.fanout) return afterChecks(node, fanoutOutcome(state, node))
   if (node.inner) return childOutcome(state, node)
-  if (node.gateExpired) return { result: 'failure', failure: failure('gate_expired', 'gate', `Nobody answered ${node.path} in time and it has no default`) }
+  if (node.gateExpired)
+    return {
+      result: 'failure',
+      failure: failure('gate_expired', 'gate', `Nobody answered ${node.path} in time and it has no default`),
+    }
   if (node.attempt?.lost) return { result: 'error', failure: lostTooOften(node) }
   if (node.attempt?.settled) return settled(node, node.attempt.settled, node.attempt.notes)
   throw new Error(`${node.path} has no outcome yet`)
 }
 
 const lostTooOften = (node: NodeState): Failure =>
-  failure('worker_lost', 'scheduler', `${node.path} was lost ${node.lostInARow} times in a row (${LIMITS.lostInARow} are the limit)`, { causes: [node.attempt!.failure] })
+  failure(
+    'worker_lost',
+    'scheduler',
+    `${node.path} was lost ${node.lostInARow} times in a row (${LIMITS.lostInARow} are the limit)`,
+    { causes: [node.attempt!.failure] },
+  )
 
 function settled(node: NodeState, outcome: Settled, notes?: string): RawOutcome {
   if (outcome.failure) return { ...outcome, result: resultOf(outcome.failure.code) }
   if (node.gate && outcome.label !== undefined && node.gate.reject.includes(outcome.label)) {
-    return { result: 'failure', label: outcome.label, failure: failure('gate_rejected', 'gate', `${node.path} was answered \`${outcome.label}\``) }
+    return {
+      result: 'failure',
+      label: outcome.label,
+      failure: failure('gate_rejected', 'gate', `${node.path} was answered \`${outcome.label}\``),
+    }
   }
   return { ...outcome, notes, result: outcome.skipped ? 'skip' : 'success' }
 }
@@ -105,7 +122,11 @@ function childOutcome(state: RunState, node: NodeState): RawOutcome {
   const unchecked = checkReason(node)
   if (unchecked) return { result: resultOf(unchecked.code), failure: unchecked }
   const judged = scopeOutcome(state, inner)
-  if (node.stop && (judged.result === 'success' || judged.result === 'skip' || judged.result === 'cancellation') && scopeChildren(inner).total < inner.nodes.size + (judged.result === 'cancellation' ? 1 : 0)) {
+  if (
+    node.stop &&
+    (judged.result === 'success' || judged.result === 'skip' || judged.result === 'cancellation') &&
+    scopeChildren(inner).total < inner.nodes.size + (judged.result === 'cancellation' ? 1 : 0)
+  ) {
     const reason = failure(node.stop.code, 'scheduler', node.stop.message, { causes: [judged.failure] })
     return { result: resultOf(reason.code), failure: reason }
   }
@@ -118,12 +139,21 @@ function childOutcome(state: RunState, node: NodeState): RawOutcome {
 }
 
 /** The first route whose condition holds; the reported `next` names one outright. */
-function routeOf(state: RunState, node: NodeState, raw: RawOutcome): { index: number; to: string } | { failure: Failure } | undefined {
+function routeOf(
+  state: RunState,
+  node: NodeState,
+  raw: RawOutcome,
+): { index: number; to: string } | { failure: Failure } | undefined {
   const { routes } = node.def
   if (routes.length === 0 || raw.result === 'cancellation' || state.cancel) return undefined
   const stuck = raw.failure?.code === 'breaker_open' || raw.failure?.code === 'visit_limit'
   const next = node.attempt?.next
-  const site: Site = { scope: node.scope, node, what: `route of node ${node.path}`, outcome: { result: raw.result, label: raw.label, failure: raw.failure } }
+  const site: Site = {
+    scope: node.scope,
+    node,
+    what: `route of node ${node.path}`,
+    outcome: { result: raw.result, label: raw.label, failure: raw.failure },
+  }
   for (const [index, route] of routes.entries()) {
     if (stuck && node.scope.graph.byId.has(route.to) && node.scope.graph.leadsTo(route.to, node.def.id)) continue
     if (next !== undefined) {

@@ -2,7 +2,16 @@
 // a moment ago, never a bare stored pid, and never itself.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { carries, markerOf, MARKERS, SENTINEL, variableOf } from './marker.ts'
-import { groupMembers, hasProc, isAlive, listPids, readProc, readStat, signalProcess, type ProcessStat } from './proc.ts'
+import {
+  groupMembers,
+  hasProc,
+  isAlive,
+  listPids,
+  readProc,
+  readStat,
+  signalProcess,
+  type ProcessStat,
+} from './proc.ts'
 import type { Observation } from '../core/events.ts'
 
 export interface FoundProcess {

@@ -37,6 +37,16 @@ export function telemetrySettings(env: Env): TelemetrySettings | undefined {
   return { exporter: 'otlp', endpoint, endpointHash: hash64(endpoint), warnings }
 }
 
+/** Why nothing is sent although an endpoint is named. */
+export function endpointProblem(env: Env): string | undefined {
+  for (const name of ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT']) {
+    const value = given(env, name)
+    if (value !== undefined && URL.parse(value) === null)
+      return `${name} is not a URL, so no traces are sent: expected one such as http://127.0.0.1:4318`
+  }
+  return undefined
+}
+
 /** The environment that sends to `endpoint` (a base URL, or one ending in `/v1/traces`), whatever else it names. */
 export function withEndpoint(env: Env, endpoint: string): Env {
   const full = /\/v1\/traces\/?$/.test(endpoint)

@@ -1,11 +1,12 @@
 // Owns: the handle of the process that runs a run on the worker that delivers its spans. The main thread stores one
 // number per commit; no SDK is loaded here, and without an endpoint no worker is started.
 import { randomUUID } from 'node:crypto'
+import { basename } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Entry } from '../core/events.ts'
 import { beginPosition } from './position.ts'
 import { releasePosition } from './position-lock.ts'
-import { exporterEnv, telemetrySettings, type Env } from './settings.ts'
+import { endpointProblem, exporterEnv, telemetrySettings, type Env } from './settings.ts'
 import type { ExportedRun, FromWorker, ToWorker, WorkerTask } from './worker-messages.ts'
 
 /** Entries handed over at once where the worker cannot read the journal itself. */
@@ -45,7 +46,11 @@ const OFF: Telemetry = { committed: () => {}, finish: () => Promise.resolve(NOTH
 /** Starts delivery for a live run; does nothing at all where no endpoint is configured. */
 export function startTelemetry(options: TelemetryOptions): Telemetry {
   const settings = telemetrySettings(options.env)
-  if (!settings) return OFF
+  if (!settings) {
+    const problem = endpointProblem(options.env)
+    if (problem !== undefined) options.warn(problem)
+    return OFF
+  }
   if (options.runDir !== undefined) beginPosition(options.runDir, settings.endpointHash)
   const committed = new Int32Array(new SharedArrayBuffer(4))
   const task: WorkerTask = { kind: 'live', token: randomUUID(), runDir: options.runDir, committed: committed.buffer }
@@ -56,12 +61,22 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
       Atomics.store(committed, 0, seq)
     },
     finish(timeoutMs = DEFAULT_TIMEOUT_MS) {
-      finishing ??= finish(worker, { seq: Atomics.load(committed, 0), timeoutMs }).finally(() => {
+      finishing ??= finish(worker, { seq: Atomics.load(committed, 0), timeoutMs }).then((finished) => {
         if (options.runDir !== undefined) releasePosition(options.runDir, task.token)
+        if (finished.pending !== 0) options.warn(undelivered(finished.pending, options.runDir))
+        return finished
       })
       return finishing
     },
   }
+}
+
+/** What became of spans that the receiver did not take before the process ends. */
+function undelivered(pending: number | undefined, runDir: string | undefined): string {
+  const spans = pending === undefined ? 'a part of the trace' : `${pending} ${pending === 1 ? 'span' : 'spans'}`
+  return runDir === undefined
+    ? `${spans} could not be delivered and is lost: a run with a store on disk keeps its trace`
+    : `${spans} could not be delivered yet: the next run, resume or recover sends them, or \`spanwright trace export ${basename(runDir)}\``
 }
 
 async function finish(worker: TelemetryWorker, end: { seq: number; timeoutMs: number }): Promise<Finished> {

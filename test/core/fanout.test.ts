@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { neededSuccesses } from '../../src/core/policy.ts'
 import { attempts, cause, chain, play, results, SIGINT, worldOf } from '../support/play.ts'
 
-const keys = (world: Awaited<ReturnType<typeof play>>, node = 'f'): string[] => world.events('branch.started', node).map((event) => event.branch.key)
+const keys = (world: Awaited<ReturnType<typeof play>>, node = 'f'): string[] =>
+  world.events('branch.started', node).map((event) => event.branch.key)
 
 describe('branches and keys', () => {
   const cases: readonly [over: string, keys: readonly string[]][] = [
@@ -18,7 +19,10 @@ describe('branches and keys', () => {
     ['each: [{ name: a }, { name: b }], as: task, key: "${{ task.name }}"', ['a', 'b']],
     ['each: [{ name: a }, { name: b }], key: "k-${{ item.name }}"', ['k-a', 'k-b']],
     ['matrix: { os: [linux, mac], node: [22, 24] }', ['linux-22', 'linux-24', 'mac-22', 'mac-24']],
-    ['matrix: { os: [linux, mac], node: [22, 24], exclude: [{ os: mac, node: 22 }] }', ['linux-22', 'linux-24', 'mac-24']],
+    [
+      'matrix: { os: [linux, mac], node: [22, 24], exclude: [{ os: mac, node: 22 }] }',
+      ['linux-22', 'linux-24', 'mac-24'],
+    ],
     ['matrix: { os: [linux], include: [{ os: windows }] }', ['linux', 'windows']],
     ['matrix: { os: [linux, mac], include: [{ os: mac, extra: yes }] }', ['linux', 'mac-yes']],
   ]
@@ -31,30 +35,47 @@ describe('branches and keys', () => {
   })
 
   test('`branches` have a lane each', async () => {
-    const world = await play('nodes: [{ id: f, fanout: { branches: { api: [{ id: a, run: x }], web: [{ id: b, run: x }, { id: c, run: x }] } } }]')
+    const world = await play(
+      'nodes: [{ id: f, fanout: { branches: { api: [{ id: a, run: x }], web: [{ id: b, run: x }, { id: c, run: x }] } } }]',
+    )
     expect(attempts(world)).toEqual(['f:api/a@1.1', 'f:web/b@1.1', 'f:web/c@1.1'])
-    expect(world.events('branch.started').map((event) => event.branch)).toEqual([{ key: 'api', index: 0 }, { key: 'web', index: 1 }])
+    expect(world.events('branch.started').map((event) => event.branch)).toEqual([
+      { key: 'api', index: 0 },
+      { key: 'web', index: 1 },
+    ])
   })
 
   test('a list may come from a param or from outputs', async () => {
-    const world = await play(`
+    const world = await play(
+      `
 params: { tasks: { type: array, default: [p, q] } }
 nodes:
   - { id: f, fanout: { each: '\${{ params.tasks }}', nodes: [{ id: s, run: x }] } }
   - { id: a, run: x }
   - { id: g, fanout: { each: '\${{ nodes.a.outputs.list }}', nodes: [{ id: s, run: x }] } }
-  - { id: h, fanout: { count: '\${{ nodes.a.outputs.n }}', nodes: [{ id: s, run: x }] } }`, { a: [{ outputs: { list: ['u'], n: 2 } }] })
+  - { id: h, fanout: { count: '\${{ nodes.a.outputs.n }}', nodes: [{ id: s, run: x }] } }`,
+      { a: [{ outputs: { list: ['u'], n: 2 } }] },
+    )
     expect([keys(world, 'f'), keys(world, 'g'), keys(world, 'h')]).toEqual([['p', 'q'], ['u'], ['0', '1']])
   })
 
-  test.each([["each: '${{ nodes.a.outputs.list }}'", 'each has to be a list'], ["count: '${{ nodes.a.outputs.n }}'", 'whole number']])('%s of the wrong type is config_invalid', async (over, said) => {
-    const world = await play(`nodes: [{ id: a, run: x }, { id: f, fanout: { ${over}, nodes: [{ id: s, run: x }] } }]`, { a: [{ outputs: { list: 'text', n: -1 } }] })
-    expect(world.finished).toMatchObject({ result: 'error', failure: { code: 'config_invalid', message: expect.stringContaining(said) } })
+  test.each([
+    ["each: '${{ nodes.a.outputs.list }}'", 'each has to be a list'],
+    ["count: '${{ nodes.a.outputs.n }}'", 'whole number'],
+  ])('%s of the wrong type is config_invalid', async (over, said) => {
+    const world = await play(`nodes: [{ id: a, run: x }, { id: f, fanout: { ${over}, nodes: [{ id: s, run: x }] } }]`, {
+      a: [{ outputs: { list: 'text', n: -1 } }],
+    })
+    expect(world.finished).toMatchObject({
+      result: 'error',
+      failure: { code: 'config_invalid', message: expect.stringContaining(said) },
+    })
   })
 
   test('item, the name given by `as`, branch and outer names are visible inside, also in nested scopes', async () => {
     const seen: unknown[] = []
-    await play(`
+    await play(
+      `
 nodes:
   - id: f
     fanout:
@@ -63,24 +84,39 @@ nodes:
       nodes:
         - id: g
           fanout: { count: 2, as: inner, nodes: [{ id: s, run: ['echo', '\${{ outer }}', '\${{ inner }}', '\${{ item }}', '\${{ branch.key }}', '\${{ branch.index }}'] }] }`,
-    { s: (command) => (seen.push([command.id, command.inputs, command.item, command.place.branch]), 'ok') })
-    expect(seen[3]).toEqual(['f:b/g:1/s@1.1', { outer: 'b', inner: 1, item: 1, 'branch.key': '1', 'branch.index': 1 }, 1, { key: '1', index: 1 }])
+      { s: (command) => (seen.push([command.id, command.inputs, command.item, command.place.branch]), 'ok') },
+    )
+    expect(seen[3]).toEqual([
+      'f:b/g:1/s@1.1',
+      { outer: 'b', inner: 1, item: 1, 'branch.key': '1', 'branch.index': 1 },
+      1,
+      { key: '1', index: 1 },
+    ])
   })
 
   test('nodes are looked up in the own scope, then outward', async () => {
-    const world = await play(`
+    const world = await play(
+      `
 nodes:
   - { id: a, run: x }
   - id: f
     fanout: { count: 1, nodes: [{ id: b, run: x }, { id: c, run: ['echo', '\${{ nodes.a.label }}', '\${{ nodes.b.label }}', '\${{ nodes.z.label }}'] }] }
-  - { id: z, run: x }`, { a: [{ label: 'outer' }], b: [{ label: 'inner' }] })
-    expect(world.events('attempt.started', 'f:0/c')[0]!.inputs).toEqual({ 'nodes.a.label': 'outer', 'nodes.b.label': 'inner', 'nodes.z.label': null })
+  - { id: z, run: x }`,
+      { a: [{ label: 'outer' }], b: [{ label: 'inner' }] },
+    )
+    expect(world.events('attempt.started', 'f:0/c')[0]!.inputs).toEqual({
+      'nodes.a.label': 'outer',
+      'nodes.b.label': 'inner',
+      'nodes.z.label': null,
+    })
   })
 })
 
 describe('bounds', () => {
   test('max_parallel of the fan-out bounds branches, not attempts', async () => {
-    const world = await play('nodes: [{ id: f, fanout: { count: 4, max_parallel: 2, nodes: [{ id: s, run: x }] } }]', { s: [{ takes: 10 }] })
+    const world = await play('nodes: [{ id: f, fanout: { count: 4, max_parallel: 2, nodes: [{ id: s, run: x }] } }]', {
+      s: [{ takes: 10 }],
+    })
     let open = 0
     let most = 0
     for (const { event } of world.entries) {
@@ -90,14 +126,22 @@ describe('bounds', () => {
     expect(most).toBe(2)
   })
   test('without it all branches may be open; only attempts hold slots', async () => {
-    const world = await play('max_parallel: 2\nnodes: [{ id: f, fanout: { count: 6, nodes: [{ id: w, wait: { for: 10s } }] } }]')
+    const world = await play(
+      'max_parallel: 2\nnodes: [{ id: f, fanout: { count: 6, nodes: [{ id: w, wait: { for: 10s } }] } }]',
+    )
     expect(world.now - Date.parse(world.entries[0]!.at)).toBe(10_000)
   })
 })
 
 describe('joins', () => {
   /** Answers of the branches in order → result and code; `left` = branches that never started. */
-  const cases: readonly [join: string, on: string, answers: readonly string[], result: string, code: string | undefined][] = [
+  const cases: readonly [
+    join: string,
+    on: string,
+    answers: readonly string[],
+    result: string,
+    code: string | undefined,
+  ][] = [
     ['all', 'continue', ['ok', 'ok'], 'success', undefined],
     ['all', 'continue', ['ok', 'boom'], 'failure', 'branch_failed'],
     ['all', 'continue', ['boom', 'network'], 'error', 'branch_failed'],
@@ -123,9 +167,12 @@ describe('joins', () => {
   ]
   test.each(cases)('%s, on_failure %s, branches %j: %s', async (...each) => {
     const [join, on, answers, result, code] = each
-    const world = await play(`params: { list: { type: array, default: [] } }
+    const world = await play(
+      `params: { list: { type: array, default: [] } }
 nodes: [{ id: f, fanout: { each: '\${{ params.list }}', join: ${join}, on_failure: ${on}, nodes: [{ id: s, run: x }] } }]`,
-      { s: (command) => (command.item === 'skip' ? { skipped: true } : (command.item as string)) }, { params: { list: [...answers] } })
+      { s: (command) => (command.item === 'skip' ? { skipped: true } : (command.item as string)) },
+      { params: { list: [...answers] } },
+    )
     expect(world.events('node.finished', 'f')[0]!.result).toBe(result)
     expect(world.finished.result).toBe(result)
     expect(world.finished.failure?.code).toBe(code)
@@ -133,74 +180,138 @@ nodes: [{ id: f, fanout: { each: '\${{ params.list }}', join: ${join}, on_failur
     if (code && first) expect(chain(world.finished.failure).at(-1)).toBe(first === 'boom' ? 'exit_nonzero' : first)
   })
 
-  test.each([[0.6, 5, 3], [0.5, 3, 2], [1, 7, 7], [0.1, 10, 1], [0.3, 10, 3], [0.7, 10, 7], [1 / 3, 3, 1], [0.29, 100, 29]])('quorum %f of %i needs %i', (share, total, needed) => {
+  test.each([
+    [0.6, 5, 3],
+    [0.5, 3, 2],
+    [1, 7, 7],
+    [0.1, 10, 1],
+    [0.3, 10, 3],
+    [0.7, 10, 7],
+    [1 / 3, 3, 1],
+    [0.29, 100, 29],
+  ])('quorum %f of %i needs %i', (share, total, needed) => {
     expect(neededSuccesses({ kind: 'quorum', share }, total)).toBe(needed)
   })
 
   test('all: branch_failed names the branches; causes hold the first by journal order, word for word', async () => {
     const world = await play('nodes: [{ id: f, fanout: { each: [a, b, c, d], nodes: [{ id: s, run: x }] } }]', {
-      s: (command) => (command.item === 'a' ? 'ok' : { takes: command.item === 'c' ? 1 : 20, fail: `${command.item as string} broke: "quoted" \n 2nd line` }),
+      s: (command) =>
+        command.item === 'a'
+          ? 'ok'
+          : { takes: command.item === 'c' ? 1 : 20, fail: `${command.item as string} broke: "quoted" \n 2nd line` },
     })
     const { failure } = world.finished
-    expect(failure).toMatchObject({ code: 'branch_failed', message: '3 of 4 branches of f failed: b, c, d', details: { branches: ['b', 'c', 'd'], failed: 3, total: 4 } })
+    expect(failure).toMatchObject({
+      code: 'branch_failed',
+      message: '3 of 4 branches of f failed: b, c, d',
+      details: { branches: ['b', 'c', 'd'], failed: 3, total: 4 },
+    })
     expect(cause(failure)).toBe('c broke: "quoted" \n 2nd line')
     expect(failure!.signature).toBe(failure!.causes![0]!.signature)
   })
 
   test('more than five failed branches: the rest is counted', async () => {
-    const world = await play('nodes: [{ id: f, fanout: { count: 8, nodes: [{ id: s, run: x }] } }]', { s: () => 'boom' })
+    const world = await play('nodes: [{ id: f, fanout: { count: 8, nodes: [{ id: s, run: x }] } }]', {
+      s: () => 'boom',
+    })
     expect(world.finished.failure!.message).toBe('8 of 8 branches of f failed: 0, 1, 2, 3, 4 and 3 more')
   })
 
-  test.each(['any', '{ at_least: 1 }', '{ quorum: 0.3 }'])('%s satisfied: the rest is canceled, the fan-out succeeds', async (join) => {
-    const world = await play(`nodes: [{ id: f, fanout: { count: 3, join: ${join}, nodes: [{ id: s, run: x }] } }, { id: z, run: x }]`, { s: (command) => ({ takes: command.item === 1 ? 5 : 3_600_000 }) })
-    expect(world.events('branch.finished').map((event) => [event.branch.index, event.result])).toEqual([[1, 'success'], [0, 'cancellation'], [2, 'cancellation']])
-    expect(world.events('branch.finished')[1]!.failure).toMatchObject({ code: 'canceled', message: expect.stringContaining('its join is satisfied') })
-    expect(results(world)).toMatchObject({ f: 'success', z: 'success' })
-    expect(world.finished.result).toBe('success')
-    expect(world.now - Date.parse(world.entries[0]!.at)).toBeLessThan(1_000)
-  })
+  test.each(['any', '{ at_least: 1 }', '{ quorum: 0.3 }'])(
+    '%s satisfied: the rest is canceled, the fan-out succeeds',
+    async (join) => {
+      const world = await play(
+        `nodes: [{ id: f, fanout: { count: 3, join: ${join}, nodes: [{ id: s, run: x }] } }, { id: z, run: x }]`,
+        { s: (command) => ({ takes: command.item === 1 ? 5 : 3_600_000 }) },
+      )
+      expect(world.events('branch.finished').map((event) => [event.branch.index, event.result])).toEqual([
+        [1, 'success'],
+        [0, 'cancellation'],
+        [2, 'cancellation'],
+      ])
+      expect(world.events('branch.finished')[1]!.failure).toMatchObject({
+        code: 'canceled',
+        message: expect.stringContaining('its join is satisfied'),
+      })
+      expect(results(world)).toMatchObject({ f: 'success', z: 'success' })
+      expect(world.finished.result).toBe('success')
+      expect(world.now - Date.parse(world.entries[0]!.at)).toBeLessThan(1_000)
+    },
+  )
 
   test('unreachable: the rest is canceled at once', async () => {
-    const world = await play('nodes: [{ id: f, fanout: { count: 3, join: { at_least: 2 }, nodes: [{ id: s, run: x }] } }]', { s: (command) => (command.item === 0 ? { takes: 3_600_000 } : 'boom') })
+    const world = await play(
+      'nodes: [{ id: f, fanout: { count: 3, join: { at_least: 2 }, nodes: [{ id: s, run: x }] } }]',
+      { s: (command) => (command.item === 0 ? { takes: 3_600_000 } : 'boom') },
+    )
     expect(world.events('branch.finished').map((event) => event.result)).toEqual(['failure', 'failure', 'cancellation'])
-    expect(world.finished.failure).toMatchObject({ code: 'join_unsatisfied', message: 'f needed 2 of 3 branches to succeed; 0 did' })
+    expect(world.finished.failure).toMatchObject({
+      code: 'join_unsatisfied',
+      message: 'f needed 2 of 3 branches to succeed; 0 did',
+    })
     expect(cause(world.finished.failure)).toBe('boom')
   })
 
   test('a join that more branches need than there are is unsatisfied before any starts', async () => {
-    const world = await play("params: { n: { type: integer, default: 2 } }\nnodes: [{ id: f, fanout: { count: '${{ params.n }}', join: { at_least: 5 }, nodes: [{ id: s, run: x }] } }]")
+    const world = await play(
+      "params: { n: { type: integer, default: 2 } }\nnodes: [{ id: f, fanout: { count: '${{ params.n }}', join: { at_least: 5 }, nodes: [{ id: s, run: x }] } }]",
+    )
     expect(world.finished.failure?.code).toBe('join_unsatisfied')
     expect(attempts(world)).toEqual([])
   })
 
   test('fail_fast: the first failure cancels the others; those that never started count as skipped and have no span', async () => {
-    const world = await play('nodes: [{ id: f, fanout: { count: 5, max_parallel: 2, on_failure: fail_fast, nodes: [{ id: s, run: x }] } }]', { s: (command) => (command.item === 0 ? { takes: 5, fail: 'boom' } : { takes: 3_600_000 }) })
-    expect(world.events('branch.finished').map((event) => [event.branch.index, event.result])).toEqual([[0, 'failure'], [1, 'cancellation']])
+    const world = await play(
+      'nodes: [{ id: f, fanout: { count: 5, max_parallel: 2, on_failure: fail_fast, nodes: [{ id: s, run: x }] } }]',
+      { s: (command) => (command.item === 0 ? { takes: 5, fail: 'boom' } : { takes: 3_600_000 }) },
+    )
+    expect(world.events('branch.finished').map((event) => [event.branch.index, event.result])).toEqual([
+      [0, 'failure'],
+      [1, 'cancellation'],
+    ])
     expect(world.events('branch.started')).toHaveLength(2)
-    expect(world.events('node.finished', 'f')[0]).toMatchObject({ result: 'failure', children: { total: 5, failed: 1, retried: 0, skipped: 3 }, failure: { code: 'branch_failed' } })
+    expect(world.events('node.finished', 'f')[0]).toMatchObject({
+      result: 'failure',
+      children: { total: 5, failed: 1, retried: 0, skipped: 3 },
+      failure: { code: 'branch_failed' },
+    })
     expect(cause(world.finished.failure)).toBe('boom')
   })
 
   test('continue: the others go on', async () => {
-    const world = await play('nodes: [{ id: f, fanout: { count: 3, nodes: [{ id: s, run: x }] } }]', { s: (command) => (command.item === 0 ? 'boom' : { takes: 50 }) })
+    const world = await play('nodes: [{ id: f, fanout: { count: 3, nodes: [{ id: s, run: x }] } }]', {
+      s: (command) => (command.item === 0 ? 'boom' : { takes: 50 }),
+    })
     expect(world.events('branch.finished').map((event) => event.result)).toEqual(['failure', 'success', 'success'])
   })
 
   test('ignore: failed branches stay in the counts', async () => {
-    const world = await play('nodes: [{ id: f, fanout: { count: 3, on_failure: ignore, nodes: [{ id: s, run: x, retry: { max_attempts: 2, initial: 1s } }] } }]', { s: (command) => (command.item === 0 ? 'boom' : command.item === 1 && command.attempt === 1 ? 'boom' : 'ok') })
-    expect(world.events('node.finished', 'f')[0]).toMatchObject({ result: 'success', children: { total: 3, failed: 1, retried: 2, skipped: 0 }, rollup: { attempts: 5, retries: 2 } })
+    const world = await play(
+      'nodes: [{ id: f, fanout: { count: 3, on_failure: ignore, nodes: [{ id: s, run: x, retry: { max_attempts: 2, initial: 1s } }] } }]',
+      { s: (command) => (command.item === 0 ? 'boom' : command.item === 1 && command.attempt === 1 ? 'boom' : 'ok') },
+    )
+    expect(world.events('node.finished', 'f')[0]).toMatchObject({
+      result: 'success',
+      children: { total: 3, failed: 1, retried: 2, skipped: 0 },
+      rollup: { attempts: 5, retries: 2 },
+    })
     expect(world.finished.result).toBe('success')
   })
 
   test('allow_failure on the fan-out tolerates it', async () => {
-    const world = await play('nodes: [{ id: f, allow_failure: true, fanout: { count: 1, nodes: [{ id: s, run: x }] } }, { id: z, run: x }]', { s: () => 'boom' })
+    const world = await play(
+      'nodes: [{ id: f, allow_failure: true, fanout: { count: 1, nodes: [{ id: s, run: x }] } }, { id: z, run: x }]',
+      { s: () => 'boom' },
+    )
     expect(results(world)).toMatchObject({ f: 'failure', z: 'success' })
     expect(world.finished.result).toBe('success')
   })
 
   test('a canceled run: branches that ran are canceled, the others never start', async () => {
-    const world = await worldOf('nodes: [{ id: f, fanout: { count: 4, max_parallel: 2, nodes: [{ id: s, run: x }] } }]', { s: [{ takes: 1_000 }] })
+    const world = await worldOf(
+      'nodes: [{ id: f, fanout: { count: 4, max_parallel: 2, nodes: [{ id: s, run: x }] } }]',
+      { s: [{ takes: 1_000 }] },
+    )
     world.create().tell(SIGINT)
     world.play()
     expect(world.events('branch.finished').map((event) => event.result)).toEqual(['cancellation', 'cancellation'])
@@ -210,43 +321,68 @@ nodes: [{ id: f, fanout: { each: '\${{ params.list }}', join: ${join}, on_failur
 
 describe('outputs and counts', () => {
   test('nodes.f.outputs.branches holds key, index, result, outputs by node and failure, in order of index', async () => {
-    const world = await play(`
+    const world = await play(
+      `
 nodes:
   - { id: f, fanout: { each: [a, b], on_failure: ignore, nodes: [{ id: s, run: x }, { id: t, run: x }] } }
-  - { id: z, run: ['echo', '\${{ nodes.f.outputs }}'] }`, { s: (command) => (command.item === 'a' ? { takes: 50, outputs: { n: 1 } } : 'boom') })
+  - { id: z, run: ['echo', '\${{ nodes.f.outputs }}'] }`,
+      { s: (command) => (command.item === 'a' ? { takes: 50, outputs: { n: 1 } } : 'boom') },
+    )
     expect(world.events('attempt.started', 'z')[0]!.inputs['nodes.f.outputs']).toMatchObject({
       branches: [
         { key: 'a', index: 0, result: 'success', outputs: { s: { n: 1 } }, failure: null },
         { key: 'b', index: 1, result: 'failure', outputs: {}, failure: { code: 'exit_nonzero', message: 'boom' } },
       ],
-      total: 2, succeeded: 1, failed: 1, skipped: 0,
+      total: 2,
+      succeeded: 1,
+      failed: 1,
+      skipped: 0,
     })
   })
 
-  test('nested: the inner fan-out\'s outputs stand in the outer branch', async () => {
-    const world = await play(`
+  test("nested: the inner fan-out's outputs stand in the outer branch", async () => {
+    const world = await play(
+      `
 nodes:
   - id: f
     fanout: { each: [a], nodes: [{ id: g, fanout: { count: 2, nodes: [{ id: s, run: x }] } }] }
-  - { id: z, run: ['echo', '\${{ nodes.f.outputs.branches[0].outputs.g.branches[1].outputs.s.n }}'] }`, { s: (command) => ({ outputs: { n: Number(command.item) * 10 } }) })
+  - { id: z, run: ['echo', '\${{ nodes.f.outputs.branches[0].outputs.g.branches[1].outputs.s.n }}'] }`,
+      { s: (command) => ({ outputs: { n: Number(command.item) * 10 } }) },
+    )
     expect(Object.values(world.events('attempt.started', 'z')[0]!.inputs)).toEqual([10])
     expect(world.finished.totals).toMatchObject({ branches: 3, attempts: 3 })
   })
 
   test('the original cause travels word for word through nested fan-outs to the run', async () => {
-    const world = await play("nodes: [{ id: f, fanout: { each: [a], nodes: [{ id: g, fanout: { count: 1, nodes: [{ id: s, run: x }] } }] } }]", { s: () => 'Fehler: naïve "ü"' })
+    const world = await play(
+      'nodes: [{ id: f, fanout: { each: [a], nodes: [{ id: g, fanout: { count: 1, nodes: [{ id: s, run: x }] } }] } }]',
+      { s: () => 'Fehler: naïve "ü"' },
+    )
     expect(chain(world.finished.failure)).toEqual(['branch_failed', 'branch_failed', 'exit_nonzero'])
     const original = world.events('attempt.finished')[0]!.failure
-    for (const failure of [world.events('node.finished', 'f:a/g:0/s')[0]!.failure, world.events('branch.finished', 'f:a/g')[0]!.failure, world.events('node.finished', 'f:a/g')[0]!.failure!.causes![0], world.events('branch.finished', 'f')[0]!.failure!.causes![0], world.finished.failure!.causes![0]!.causes![0]]) {
+    for (const failure of [
+      world.events('node.finished', 'f:a/g:0/s')[0]!.failure,
+      world.events('branch.finished', 'f:a/g')[0]!.failure,
+      world.events('node.finished', 'f:a/g')[0]!.failure!.causes![0],
+      world.events('branch.finished', 'f')[0]!.failure!.causes![0],
+      world.finished.failure!.causes![0]!.causes![0],
+    ]) {
       expect(failure).toEqual(original)
     }
     expect(world.finished.failure!.signature).toBe(original!.signature)
   })
 
   test('after a join, links to the branch spans (at most 100, the rest counted)', async () => {
-    const world = await play('nodes: [{ id: f, fanout: { count: 120, nodes: [{ id: s, run: x }] } }, { id: z, run: x }]')
+    const world = await play(
+      'nodes: [{ id: f, fanout: { count: 120, nodes: [{ id: s, run: x }] } }, { id: z, run: x }]',
+    )
     const started = world.events('node.started', 'z')[0]!
-    expect(started.join_links).toEqual(world.events('branch.started').slice(0, 100).map((event) => event.span_id))
+    expect(started.join_links).toEqual(
+      world
+        .events('branch.started')
+        .slice(0, 100)
+        .map((event) => event.span_id),
+    )
     expect(started.join_links_omitted).toBe(20)
   })
 })

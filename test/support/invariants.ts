@@ -38,7 +38,8 @@ function checkAttempts(entries: readonly Entry[], slots: number): void {
       if (event.execution !== execution + 1) fail(entry, 'executions are not counted on')
       execution = event.execution
     }
-    if ((event.type === 'run.finished' || event.type === 'run.interrupted') && open.size > 0) fail(entry, `attempts are open at the end: ${[...open].join(', ')}`)
+    if ((event.type === 'run.finished' || event.type === 'run.interrupted') && open.size > 0)
+      fail(entry, `attempts are open at the end: ${[...open].join(', ')}`)
     if (!('attempt_id' in event) || event.attempt_id === undefined) continue
     const id = event.attempt_id as string
     if (event.type === 'attempt.started') {
@@ -96,5 +97,6 @@ function checkTrace(entries: readonly Entry[]): void {
   }
   const last = entries.at(-1)!
   if (last.event.type !== 'run.finished' && last.event.type !== 'run.interrupted') return
-  for (const parent of parents.values()) if (!spans.has(parent)) fail(last, `a span has the parent ${parent}, which was never sent`)
+  for (const parent of parents.values())
+    if (!spans.has(parent)) fail(last, `a span has the parent ${parent}, which was never sent`)
 }

@@ -30,7 +30,10 @@ export function results(world: World): { [path: string]: string } {
 
 /** `build@1 build@2 …`: the visits in the order in which they started. */
 export const visits = (world: World): string[] =>
-  world.events('node.started').filter((event) => event.via !== 'resume' || event.continues === undefined).map((event) => `${event.node}@${event.visit}`)
+  world
+    .events('node.started')
+    .filter((event) => event.via !== 'resume' || event.continues === undefined)
+    .map((event) => `${event.node}@${event.visit}`)
 
 /** Attempt ids in the order in which they started. */
 export const attempts = (world: World): string[] => world.events('attempt.started').map((event) => event.attempt_id)

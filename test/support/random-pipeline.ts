@@ -49,10 +49,18 @@ function randomPipeline(r: Random, children: number): Value {
 }
 
 function randomBudget(r: Random): Value {
-  return r.pick([{ attempts: 1 + r.int(8) }, { time: `${1 + r.int(60)}s` }, { tokens: 100 + r.int(2_000) }, { tokens: 500, mode: 'audit' }])
+  return r.pick([
+    { attempts: 1 + r.int(8) },
+    { time: `${1 + r.int(60)}s` },
+    { tokens: 100 + r.int(2_000) },
+    { tokens: 500, mode: 'audit' },
+  ])
 }
 
-function randomNodes(r: Random, { depth, prefix, children }: { depth: number; prefix: string; children: number }): Value[] {
+function randomNodes(
+  r: Random,
+  { depth, prefix, children }: { depth: number; prefix: string; children: number },
+): Value[] {
   const count = 1 + r.int(depth === 0 ? 6 : 3)
   const ids = Array.from({ length: count }, (_, i) => `${prefix}n${i}`)
   return ids.map((id, i) => randomNode(r, { id, ids, i, depth, children }))
@@ -72,17 +80,47 @@ function randomNode(r: Random, site: Site): Value {
   const node: Value = { id: site.id, ...randomKind(r, site) }
   const hasAttempts = 'run' in node
   if (r.chance(0.5)) node['needs'] = before.filter(() => r.chance(0.4))
-  if (r.chance(0.25) && before.length > 0) node['when'] = r.pick(['always()', 'failure()', 'success() || canceled()', 'canceled()', `nodes.${r.pick(before)}.result == "success"`, 'false'])
-  if (hasAttempts && r.chance(0.5)) node['retry'] = { max_attempts: 1 + r.int(3), initial: '1s', ...(r.chance(0.2) && { on: ['timeout'] }) }
+  if (r.chance(0.25) && before.length > 0)
+    node['when'] = r.pick([
+      'always()',
+      'failure()',
+      'success() || canceled()',
+      'canceled()',
+      `nodes.${r.pick(before)}.result == "success"`,
+      'false',
+    ])
+  if (hasAttempts && r.chance(0.5))
+    node['retry'] = { max_attempts: 1 + r.int(3), initial: '1s', ...(r.chance(0.2) && { on: ['timeout'] }) }
   if (hasAttempts && r.chance(0.15)) node['decision'] = ['approve', 'rework', 'fail']
-  if ((hasAttempts || 'fanout' in node || 'child' in node) && r.chance(0.25)) node['checks'] = [{ name: 'one', run: 'true', required: r.chance(0.7) }, { name: 'zero', run: 'true', level: 'L0' }]
-  if (r.chance(0.2)) node['hooks'] = { on_success: ['true'], on_failure: ['true'], ...(hasAttempts && { on_retry: ['true'] }), on_finish: ['true'] }
+  if ((hasAttempts || 'fanout' in node || 'child' in node) && r.chance(0.25))
+    node['checks'] = [
+      { name: 'one', run: 'true', required: r.chance(0.7) },
+      { name: 'zero', run: 'true', level: 'L0' },
+    ]
+  if (r.chance(0.2))
+    node['hooks'] = {
+      on_success: ['true'],
+      on_failure: ['true'],
+      ...(hasAttempts && { on_retry: ['true'] }),
+      on_finish: ['true'],
+    }
   if (r.chance(0.15)) node['allow_failure'] = true
   if (r.chance(0.1)) node['goal_gate'] = true
   if (r.chance(0.1)) node['budget'] = randomBudget(r)
   if (hasAttempts && r.chance(0.1)) node['leave_running'] = true
   if (r.chance(0.3)) {
-    node['routes'] = [{ when: r.pick(['failure != null', 'result == "failure"', 'true', `nodes.${site.id}.visits < 2`, 'label == "rework" || label == "fail"']), to: r.pick([...ids, 'end', 'fail']) }]
+    node['routes'] = [
+      {
+        when: r.pick([
+          'failure != null',
+          'result == "failure"',
+          'true',
+          `nodes.${site.id}.visits < 2`,
+          'label == "rework" || label == "fail"',
+        ]),
+        to: r.pick([...ids, 'end', 'fail']),
+      },
+    ]
     node['max_visits'] = 1 + r.int(3)
   }
   return node
@@ -92,12 +130,26 @@ function randomKind(r: Random, { depth, id, children }: Site): Value {
   const kind = r.int(depth < 2 ? 10 : 6)
   if (kind < 5) return { run: 'true', timeout: '10s' }
   if (kind === 5) return { wait: { for: `${1 + r.int(30)}s` } }
-  if (kind === 6) return { gate: { question: 'Go on?', choices: ['approve', 'reject'], ...(r.chance(0.6) && { timeout: `${1 + r.int(60)}s` }), ...(r.chance(0.5) && { default: r.pick(['approve', 'reject']) }) } }
-  if (children > 0 && r.chance(0.4)) return { ...(r.chance(0.2) && { timeout: `${1 + r.int(20)}s` }), child: { file: `child${r.int(children)}.yaml` } }
+  if (kind === 6)
+    return {
+      gate: {
+        question: 'Go on?',
+        choices: ['approve', 'reject'],
+        ...(r.chance(0.6) && { timeout: `${1 + r.int(60)}s` }),
+        ...(r.chance(0.5) && { default: r.pick(['approve', 'reject']) }),
+      },
+    }
+  if (children > 0 && r.chance(0.4))
+    return { ...(r.chance(0.2) && { timeout: `${1 + r.int(20)}s` }), child: { file: `child${r.int(children)}.yaml` } }
   return {
     ...(r.chance(0.2) && { timeout: `${1 + r.int(20)}s` }),
     fanout: {
-      ...r.pick([{ count: r.int(5) }, { each: ['a', 'b', 'b'] }, { each: [] }, { matrix: { os: ['x', 'y'], v: [1, 2] } }]),
+      ...r.pick([
+        { count: r.int(5) },
+        { each: ['a', 'b', 'b'] },
+        { each: [] },
+        { matrix: { os: ['x', 'y'], v: [1, 2] } },
+      ]),
       ...(r.chance(0.4) && { max_parallel: 1 + r.int(2) }),
       join: r.pick(['all', 'all', 'any', { at_least: 1 }, { quorum: 0.5 }]),
       on_failure: r.pick(['continue', 'continue', 'fail_fast', 'ignore']),

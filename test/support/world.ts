@@ -24,7 +24,10 @@ export const RUN_ID = '01KH3DN4STSZ3MVKB58YY6RE57'
 type Given = Input extends infer I ? (I extends Input ? Omit<I, 'now'> : never) : never
 
 /** What an effect answers; undefined = it goes on for ever (until it is told to stop). */
-export type Script = (command: Exclude<Command, { kind: 'timer' | 'gate' | 'sweep' }>, world: World) => Answer | undefined
+export type Script = (
+  command: Exclude<Command, { kind: 'timer' | 'gate' | 'sweep' }>,
+  world: World,
+) => Answer | undefined
 export interface Answer extends Partial<Outcome> {
   readonly fail?: string | FailureCode | undefined
   /** Virtual milliseconds until it is told. */
@@ -34,7 +37,10 @@ export interface Answer extends Partial<Outcome> {
 }
 
 /** Parses a pipeline given as YAML text or as a value; `files` lie beside it. */
-export async function pipelineOf(text: string | Json, files: { readonly [name: string]: Json } = {}): Promise<Pipeline> {
+export async function pipelineOf(
+  text: string | Json,
+  files: { readonly [name: string]: Json } = {},
+): Promise<Pipeline> {
   const folder = mkdtempSync(path.join(tmpdir(), 'spanwright-'))
   try {
     const file = path.join(folder, 'pipeline.yaml')
@@ -88,7 +94,10 @@ export class World {
       if (turns > 100_000) throw new Error('one input never came to rest')
       const before = this.entries.length
       this.#decide({ type: 'proceed' })
-      if (this.entries.length === before) throw new Error(`nothing was decided for ${[...this.state.agenda].map((item) => ('path' in item ? `${item.path} ${item.phase}/${item.step}` : 'prefix' in item ? `scope '${item.prefix}'` : 'budget'))[0] ?? 'the queue'}`)
+      if (this.entries.length === before)
+        throw new Error(
+          `nothing was decided for ${[...this.state.agenda].map((item) => ('path' in item ? `${item.path} ${item.phase}/${item.step}` : 'prefix' in item ? `scope '${item.prefix}'` : 'budget'))[0] ?? 'the queue'}`,
+        )
     }
     this.#start()
     return undefined
@@ -98,7 +107,12 @@ export class World {
     const events = decide(this.state, { ...given, now: this.now })
     if (isRefusal(events)) return events
     for (const event of events) {
-      const entry: Entry = { v: 1, seq: this.entries.length + 1, at: toTimestamp(this.now), event: structuredClone(event) }
+      const entry: Entry = {
+        v: 1,
+        seq: this.entries.length + 1,
+        at: toTimestamp(this.now),
+        event: structuredClone(event),
+      }
       this.#fold(entry)
       this.onEntry?.(entry, this)
     }
@@ -112,20 +126,43 @@ export class World {
       if (!command) this.live.delete(id)
       else if (command.kind === 'timer' || command.kind === 'gate') continue
       else if (!live) this.#startEffect(command)
-      else if ('stop' in command && command.stop) this.live.set(id, { command, answer: { fail: command.stop.code, failure: { code: command.stop.code, message: command.stop.message, source: 'command' } }, due: this.now })
+      else if ('stop' in command && command.stop)
+        this.live.set(id, {
+          command,
+          answer: {
+            fail: command.stop.code,
+            failure: { code: command.stop.code, message: command.stop.message, source: 'command' },
+          },
+          due: this.now,
+        })
     }
   }
 
   #startEffect(command: Exclude<Command, { kind: 'timer' | 'gate' }>): void {
     this.started.push(command.id)
     const answer = command.kind === 'sweep' ? {} : this.script(command, this)
-    this.live.set(command.id, { command, answer, due: answer ? this.now + (answer.takes ?? 0) : Number.POSITIVE_INFINITY })
+    this.live.set(command.id, {
+      command,
+      answer,
+      due: answer ? this.now + (answer.takes ?? 0) : Number.POSITIVE_INFINITY,
+    })
   }
 
   create(more: Partial<Extract<Given, { type: 'create' }>> = {}): this {
-    const params = Object.fromEntries(Object.entries(this.pipeline.params).flatMap(([name, param]) => (param.default === undefined ? [] : [[name, param.default]])))
+    const params = Object.fromEntries(
+      Object.entries(this.pipeline.params).flatMap(([name, param]) =>
+        param.default === undefined ? [] : [[name, param.default]],
+      ),
+    )
     const refusal = this.tell({
-      type: 'create', run_id: RUN_ID, labels: {}, pipeline_hash: 'hash', params, max_parallel: this.pipeline.max_parallel, trace_id: 'a'.repeat(32), ...more,
+      type: 'create',
+      run_id: RUN_ID,
+      labels: {},
+      pipeline_hash: 'hash',
+      params,
+      max_parallel: this.pipeline.max_parallel,
+      trace_id: 'a'.repeat(32),
+      ...more,
     })
     if (refusal) throw new Error(refusal.message)
     return this
@@ -134,8 +171,10 @@ export class World {
   /** Lets the next thing happen: the effect or timer that is due first. False = nothing ever will. */
   step(): boolean {
     let next: { id: string; due: number; timer: boolean } | undefined
-    for (const [id, { due }] of this.live) if (due !== Number.POSITIVE_INFINITY && (!next || due < next.due)) next = { id, due, timer: false }
-    for (const [id, command] of pending(this.state)) if (command.kind === 'timer' && (!next || command.due < next.due)) next = { id, due: command.due, timer: true }
+    for (const [id, { due }] of this.live)
+      if (due !== Number.POSITIVE_INFINITY && (!next || due < next.due)) next = { id, due, timer: false }
+    for (const [id, command] of pending(this.state))
+      if (command.kind === 'timer' && (!next || command.due < next.due)) next = { id, due: command.due, timer: true }
     if (!next) return false
     this.now = Math.max(this.now, next.due)
     if (next.timer) this.#fire(next.id)
@@ -147,7 +186,8 @@ export class World {
   #fire(id: string): void {
     this.tell({ type: 'timer.fired', id })
     const waited = id.startsWith('limit:') ? this.live.get(id.slice('limit:'.length)) : undefined
-    if (waited?.due === Number.POSITIVE_INFINITY && waited.answer) this.live.set(waited.command.id, { ...waited, due: this.now + 1 })
+    if (waited?.due === Number.POSITIVE_INFINITY && waited.answer)
+      this.live.set(waited.command.id, { ...waited, due: this.now + 1 })
   }
 
   /** Whether the attempt waits for a limit now (past the bound of waits it just fails). */
@@ -155,7 +195,12 @@ export class World {
     const { waits, ...answer } = live.answer!
     if (waits === undefined) return false
     const failure = { code: 'rate_limited', message: 'the limit is reached', source: 'provider' } as const
-    const refused = this.tell({ type: 'attempt.waiting', attempt_id: live.command.id, resumes_at: this.now + waits, failure })
+    const refused = this.tell({
+      type: 'attempt.waiting',
+      attempt_id: live.command.id,
+      resumes_at: this.now + waits,
+      failure,
+    })
     if (refused) this.live.set(live.command.id, { ...live, answer: { failure } })
     else this.live.set(live.command.id, { command: live.command, answer, due: Number.POSITIVE_INFINITY })
     return refused === undefined
@@ -168,7 +213,8 @@ export class World {
     const { fail, takes, waits: _waits, ...outcome } = answer!
     const failure = outcome.failure ?? (fail === undefined ? undefined : failureOf(fail))
     const base = { duration_ms: takes ?? 1, ...(failure && { failure }) }
-    if (command.kind === 'attempt') this.tell({ type: 'attempt.outcome', attempt_id: id, outcome: { ...outcome, ...base } })
+    if (command.kind === 'attempt')
+      this.tell({ type: 'attempt.outcome', attempt_id: id, outcome: { ...outcome, ...base } })
     else if (command.kind === 'check') this.tell({ type: 'check.outcome', id, ...base })
     else if (command.kind === 'hook') this.tell({ type: 'hook.outcome', id, ...base })
     else this.tell({ type: 'sweep.outcome' })
@@ -193,16 +239,29 @@ export class World {
   // -- reading
 
   events<T extends EventType>(type: T, node?: string): EventOf<T>[] {
-    return this.entries.map((entry) => entry.event).filter((event): event is EventOf<T> => event.type === type && (node === undefined || ('node' in event && event.node === node)))
+    return this.entries
+      .map((entry) => entry.event)
+      .filter(
+        (event): event is EventOf<T> =>
+          event.type === type && (node === undefined || ('node' in event && event.node === node)),
+      )
   }
 
   /** Event types in short: `node.started build`. */
   lines(...types: EventType[]): string[] {
-    return this.entries.map((entry) => entry.event).filter((event) => types.length === 0 || types.includes(event.type)).map(inShort)
+    return this.entries
+      .map((entry) => entry.event)
+      .filter((event) => types.length === 0 || types.includes(event.type))
+      .map(inShort)
   }
 
   result(node: string): string | undefined {
-    return (this.events('node.finished', node).at(-1) ?? this.events('node.skipped', node).at(-1) as { result?: string } | undefined)?.result ?? (this.events('node.skipped', node).length > 0 ? 'skip' : undefined)
+    return (
+      (
+        this.events('node.finished', node).at(-1) ??
+        (this.events('node.skipped', node).at(-1) as { result?: string } | undefined)
+      )?.result ?? (this.events('node.skipped', node).length > 0 ? 'skip' : undefined)
+    )
   }
 
   get finished(): EventOf<'run.finished'> {
@@ -228,7 +287,9 @@ function inShort(event: Event): string {
 }
 
 /** The script most tests want: answers by node id and attempt number, success for all others. */
-export function answers(byNode: { readonly [node: string]: readonly (Answer | string)[] | ((command: RunAttempt) => Answer | string | undefined) }): Script {
+export function answers(byNode: {
+  readonly [node: string]: readonly (Answer | string)[] | ((command: RunAttempt) => Answer | string | undefined)
+}): Script {
   return (command) => {
     if (command.kind !== 'attempt') return {}
     const list = byNode[command.node.id]
