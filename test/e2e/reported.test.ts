@@ -173,10 +173,8 @@ nodes:
       ['attempt', 'show', 'latest', 'bytes@1.1'],
     ]) {
       const { stdout } = await runCli(args, { cwd, env: utf8 })
-      // oxlint-disable-next-line no-control-regex
       expect(stdout).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f]/)
     }
-    // oxlint-disable-next-line no-control-regex
     expect(stderr).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f]/)
     const raw = readFileSync(path.join(latestRun(cwd), 'attempts/bytes/1.1/stdout.log'))
     expect(raw.length).toBeGreaterThan(1_100_000)

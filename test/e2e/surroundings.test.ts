@@ -237,13 +237,11 @@ test('what each way of showing writes: colours only where asked, nothing where q
     runCli(['run', 'p.yaml', '--ui', 'json'], { cwd, env: utf8 }),
     runCli(['run', 'p.yaml', '--ui', 'quiet'], { cwd, env: utf8 }),
   ])
-  // oxlint-disable-next-line no-control-regex
   const control = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/
   for (const { exitCode, stderr } of [plain, json, quiet]) {
     expect(exitCode).toBe(1)
     expect(stderr).not.toMatch(control)
   }
-  // oxlint-disable-next-line no-control-regex
   expect(colored.stderr.replaceAll(/\u001b\[[0-9;]*m/g, '')).not.toMatch(control)
   for (const { stdout } of [plain, colored, quiet]) expect(stdout).toBe('')
   const lines = json.stdout

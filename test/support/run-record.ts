@@ -117,7 +117,7 @@ export async function eventually<T>(probe: () => T | undefined | false, deadline
   const end = performance.now() + deadlineMs
   for (;;) {
     const value = probe()
-    if (value !== undefined && value !== false) return value as T
+    if (value !== undefined && value !== false) return value
     if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${probe.toString()}`)
     await sleep(10)
   }
