@@ -13,7 +13,7 @@ export default pipeline({
     // One branch per word; `item` is the word of the branch.
     fanout('measure', {
       each: '${{ params.words }}',
-      nodes: [call('length', async ({ item }) => ({ length: String(item as string).length }))],
+      nodes: [call('length', async ({ item }) => ({ length: (item as string).length }))],
     }),
 
     // The first attempt fails, the second one succeeds: both are spans of the trace.

@@ -1,6 +1,6 @@
 // Owns: the closing summary of a run (stderr, stays in the scrollback): result, the original cause as a sentence, the
 // cause chain, what was spent, exactly three commands to run next, the trace. A success is one line. Pure.
-import type { HookFailure, Totals } from '../core/events.ts'
+import type { HookFailure, Totals } from '../core/event-values.ts'
 import { originalCause, type Failure, type Result } from '../core/failure.ts'
 import { parseAttemptId } from '../core/ids.ts'
 import type { Budget } from '../core/pipeline.ts'

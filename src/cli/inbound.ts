@@ -1,5 +1,5 @@
 // Owns: the trace context this process was called with (`--trace-parent`), for the run it starts or goes on with.
-import type { InboundContext } from '../core/events.ts'
+import type { InboundContext } from '../core/event-values.ts'
 import type { Invocation } from './command-table.ts'
 import type { Output } from './output.ts'
 

@@ -3,7 +3,8 @@
 import type { Failure } from './failure.ts'
 import type { FanoutNode } from './pipeline.ts'
 import { isFailing, neededSuccesses, worstOf } from './policy.ts'
-import type { BranchResult, FanoutState, NodeState, RunState } from './state.ts'
+import type { RunState } from './state.ts'
+import type { BranchResult, FanoutState, NodeState } from './node-state.ts'
 import { haltScope } from './stopping.ts'
 
 /** Lets more branches start while the fan-out's own bound allows it. */

@@ -1,7 +1,8 @@
 // Owns: the pending commands of a state and how they are made from nodes. Only evolve calls it.
 import type { Command, Place, RunAttempt, Stop } from './commands.ts'
 import { visitId } from './ids.ts'
-import { branchOf, scopesOutward, type NodeState, type RunState, type Scope } from './state.ts'
+import { branchOf, scopesOutward, type RunState, type Scope } from './state.ts'
+import type { NodeState } from './node-state.ts'
 
 export function addCommand(state: RunState, command: Command): void {
   state.commands.set(command.id, command)

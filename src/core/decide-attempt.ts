@@ -1,20 +1,18 @@
 // Owns: decisions about attempts: start, what effects report about them, checks, whether there is another one.
-import { commandExpressions, environmentExpressions, evaluateAll, type Site } from './evaluation.ts'
+import { environmentExpressions, evaluateAll, type Site } from './evaluation.ts'
 import type { Event, EventOf } from './events.ts'
-import { isRetryable, resultOf, type Failure } from './failure.ts'
+import { isRetryable, resultOf } from './failure.ts'
 import { completeFailure, failure } from './failures.ts'
-import { attemptId, spanIdOf, visitId } from './ids.ts'
+import { attemptId, spanIdOf } from './ids.ts'
 import type { InputOf, Refusal } from './inputs.ts'
 import { LIMITS } from './limits.ts'
 import type { Outcome } from './outcome.ts'
-import { checkId } from './command-queue.ts'
-import { checkReason } from './visit-outcome.ts'
-import { checkOrder, retryDelay } from './policy.ts'
+import { identity, stale } from './attempt-identity.ts'
+import { retryDelay } from './policy.ts'
 import { blockingBudget, budgetsOf, limitOf, nameOf } from './spend.ts'
-import type { BudgetState, NodeState, RunState } from './state.ts'
+import type { RunState } from './state.ts'
+import type { BudgetState, NodeState } from './node-state.ts'
 import { toTimestamp } from './time.ts'
-
-const stale = (id: string): Refusal => ({ refused: 'stale', message: `${id} has ended` })
 
 /** The next attempt of a visit that has a slot. */
 export function decideStart(state: RunState, node: NodeState): Event[] {
@@ -122,13 +120,6 @@ export function decideOutcome(state: RunState, input: InputOf<'attempt.outcome'>
   ]
 }
 
-const identity = (node: NodeState): { node: string; visit: number; attempt: number; attempt_id: string } => ({
-  node: node.path,
-  visit: node.visits,
-  attempt: node.attempt!.number,
-  attempt_id: node.attempt!.id,
-})
-
 const fits = (outcome: Outcome): boolean => JSON.stringify(outcome.outputs).length <= LIMITS.entryBytes - 32 * 1024
 
 /** Reports that break the node's own contract. */
@@ -202,116 +193,6 @@ export function decideWaiting(state: RunState, input: InputOf<'attempt.waiting'>
 }
 
 // -- checks
-
-/** The next check in order of level, or the end of the attempt. For a fan-out: the next check, or nothing. */
-export function decideChecks(state: RunState, node: NodeState): Event[] {
-  const order = checkOrder(node.def)
-  const attempt = node.attempt?.open ? node.attempt : undefined
-  if (node.checkFailure || node.checkIndex >= order.length || node.stop) return attempt ? [endOfChecks(node)] : []
-  const index = order[node.checkIndex]!
-  const check = node.def.checks[index]!
-  const owner = attempt?.id ?? visitId(node.path, node.visits)
-  const site: Site = {
-    scope: node.scope,
-    node,
-    what: `check ${check.name} of node ${node.path}`,
-    outcome: { result: 'success', label: attempt?.acted?.label, failure: undefined },
-  }
-  const evaluated = evaluateAll(state, site, commandExpressions(check.run, node.scope, node))
-  const base = {
-    node: node.path,
-    visit: node.visits,
-    ...(attempt && { attempt_id: attempt.id }),
-    name: check.name,
-    index,
-    level: check.level,
-    required: check.required,
-  }
-  const spanId = spanIdOf(state.runId, state.execution, `check ${checkId(owner, index)}`)
-  const started: Event = {
-    type: 'check.started',
-    ...base,
-    inputs: evaluated.value ?? {},
-    span_id: spanId,
-    parent_span_id: attempt?.spanId ?? node.spanId,
-  }
-  if (!evaluated.failure) return [started]
-  return [
-    started,
-    {
-      type: 'check.finished',
-      ...base,
-      passed: false,
-      failure: checkFailed(check.name, evaluated.failure, attempt?.id),
-      duration_ms: 0,
-      span_id: spanId,
-    },
-  ]
-}
-
-function endOfChecks(node: NodeState): Event {
-  const attempt = node.attempt!
-  const acted = attempt.acted!
-  const reason =
-    checkReason(node) ??
-    (node.stop && failure(node.stop.code, 'scheduler', node.stop.message, { attemptId: attempt.id }))
-  return {
-    type: 'attempt.finished',
-    ...identity(node),
-    result: reason ? resultOf(reason.code) : 'success',
-    ...(reason && { failure: reason }),
-    ...(acted.label !== undefined && { label: acted.label }),
-    ...(acted.outputs && { outputs: acted.outputs }),
-    ...(acted.partial && { partial: true }),
-    ...(acted.next !== undefined && { next: acted.next }),
-    ...(acted.notes !== undefined && { notes: acted.notes }),
-    ...(acted.usage && { usage: acted.usage }),
-    ...(acted.cost && { cost: acted.cost }),
-    ...(acted.process && { process: acted.process }),
-    duration_ms: acted.duration_ms,
-    span_id: attempt.spanId,
-  }
-}
-
-const checkFailed = (name: string, cause: Failure, id: string | undefined): Failure =>
-  failure('check_failed', 'check', `Check ${name} failed: ${cause.message}`, {
-    causes: [cause],
-    ...(id !== undefined && { attemptId: id }),
-  })
-
-export function decideCheckOutcome(state: RunState, input: InputOf<'check.outcome'>): Event[] | Refusal {
-  const command = state.commands.get(input.id)
-  if (command?.kind !== 'check') return stale(input.id)
-  const index = Number(input.id.slice(input.id.lastIndexOf(':') + 1))
-  const owner = command.attempt_id === undefined ? undefined : state.attempts.get(command.attempt_id)
-  const check = (owner ?? nodeOfCheck(state, command.place.node))?.def.checks[index]
-  if (!check) return stale(input.id)
-  const cause = input.failure && completeFailure(input.failure)
-  return [
-    {
-      type: 'check.finished',
-      node: command.place.node,
-      visit: command.place.visit,
-      ...(command.attempt_id !== undefined && { attempt_id: command.attempt_id }),
-      name: check.name,
-      index,
-      level: check.level,
-      required: check.required,
-      passed: !cause,
-      ...(cause && { failure: checkFailed(check.name, cause, command.attempt_id) }),
-      ...(input.process && { process: input.process }),
-      duration_ms: input.duration_ms,
-      span_id: command.place.span_id,
-    },
-  ]
-}
-
-const nodeOfCheck = (state: RunState, path: string): NodeState | undefined => {
-  const slash = path.lastIndexOf('/') + 1
-  return state.scopes.get(path.slice(0, slash))?.nodes.get(path.slice(slash))
-}
-
-// -- another attempt?
 
 export function decideRetryOf(state: RunState, node: NodeState, now: number): Event | undefined {
   const { attempt } = node

@@ -6,7 +6,8 @@ import { branchPrefix, keySlug, spanIdOf, uniqueKeys } from './ids.ts'
 import { isJsonObject, type Json, type JsonObject } from './json.ts'
 import { LIMITS } from './limits.ts'
 import type { Fanout, FanoutNode } from './pipeline.ts'
-import type { NodeState, RunState } from './state.ts'
+import type { RunState } from './state.ts'
+import type { NodeState } from './node-state.ts'
 import { asText, expressionsIn, fill } from './template.ts'
 
 /** Bytes of branches per entry: well below the limit of an entry. */

@@ -5,7 +5,8 @@ import { hookAt, newHooks } from './hook-list.ts'
 import type { Failure, Result } from './failure.ts'
 import { failure } from './failures.ts'
 import { spanIdOf, visitId } from './ids.ts'
-import type { HookRun, NodeState, RunState } from './state.ts'
+import type { RunState } from './state.ts'
+import type { HookRun, NodeState } from './node-state.ts'
 
 /** Whether hooks still have to run before the node (or, without one, the run) is finished. */
 export function hooksLeft(state: RunState, node: NodeState | undefined, result: Result): boolean {

@@ -7,7 +7,8 @@ import { pathWithoutVisits, spanIdOf } from './ids.ts'
 import type { InputOf, Refusal } from './inputs.ts'
 import { isFailing } from './policy.ts'
 import { scopeChildren, scopeOutcome } from './scope-outcome.ts'
-import { findNode, type NodeState, type RunState, type Scope } from './state.ts'
+import { findNode, type RunState, type Scope } from './state.ts'
+import type { NodeState } from './node-state.ts'
 import { totalsOf } from './summary.ts'
 
 const refuse = (refused: Refusal['refused'], message: string): Refusal => ({ refused, message })

@@ -1,5 +1,6 @@
 // Owns: the end of scopes (run, branch, child), and what has to be said about budgets.
-import { conclude, decideEnter, skipped } from './decide-node.ts'
+import { decideEnter, skipped } from './decide-enter.ts'
+import { conclude } from './decide-node.ts'
 import { decideHook } from './decide-hooks.ts'
 import type { Event } from './events.ts'
 import { originalCause } from './failure.ts'
@@ -9,7 +10,8 @@ import { mayStart } from './readiness.ts'
 import { scopeChildren, scopeOutcome } from './scope-outcome.ts'
 import { copyRollup, dueNotices, nameOf, type BudgetKind } from './spend.ts'
 import { formatDuration } from './duration.ts'
-import type { BudgetState, NodeState, RunState, Scope } from './state.ts'
+import type { RunState, Scope } from './state.ts'
+import type { BudgetState, NodeState } from './node-state.ts'
 
 export function decideScope(state: RunState, scope: Scope, now: number): Event[] {
   if (scope.resuming) return [continuedBranch(state, scope)]

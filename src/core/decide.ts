@@ -1,13 +1,7 @@
 // Owns: decide(state, input) → events | refusal. Pure: it reads the state and the input, changes nothing, and answers
 // with the facts that follow; the host records and folds them, then says `proceed` until the agenda is empty.
-import {
-  decideCheckOutcome,
-  decideObserved,
-  decideOutcome,
-  decideStart,
-  decideUsage,
-  decideWaiting,
-} from './decide-attempt.ts'
+import { decideObserved, decideOutcome, decideStart, decideUsage, decideWaiting } from './decide-attempt.ts'
+import { decideCheckOutcome } from './decide-check.ts'
 import { decideBranch } from './decide-fanout.ts'
 import { decideNode } from './decide-node.ts'
 import {
@@ -25,7 +19,8 @@ import { decideTimer } from './decide-timer.ts'
 import type { Event } from './events.ts'
 import type { Input, Refusal } from './inputs.ts'
 import { nextInQueue } from './slots.ts'
-import type { BudgetState, NodeState, RunState, Scope } from './state.ts'
+import type { RunState, Scope } from './state.ts'
+import type { BudgetState, NodeState } from './node-state.ts'
 
 /** Events that follow from an input, or why it is refused. `now` of the input is epoch milliseconds. */
 export function decide(state: RunState, input: Input): readonly Event[] | Refusal {

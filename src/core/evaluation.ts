@@ -6,7 +6,8 @@ import { failure } from './failures.ts'
 import type { Json, JsonObject } from './json.ts'
 import { LIMITS } from './limits.ts'
 import type { CommandLine } from './pipeline.ts'
-import { scopesOutward, type NodeState, type RunState, type Scope } from './state.ts'
+import { scopesOutward, type RunState, type Scope } from './state.ts'
+import type { NodeState } from './node-state.ts'
 import { asText, expressionsIn } from './template.ts'
 
 export type Evaluated<T> =

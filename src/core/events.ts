@@ -2,79 +2,24 @@
 // need, so that a reader never has to ask anyone. Fields are snake_case and mean the same everywhere.
 // Must not: hold anything that can be computed from earlier events, except what readers would need the whole state for.
 import { z } from 'zod'
-import { failureSchema, RESULTS } from './failure.ts'
-import type { Json, JsonObject } from './json.ts'
-import { costSchema, processSchema, usageSchema } from './outcome.ts'
-
-const json = z.json() as unknown as z.ZodType<Json>
-const values = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>
-const result = z.enum(RESULTS)
-const branch = z.looseObject({ key: z.string(), index: z.number() })
-const span = { span_id: z.string(), parent_span_id: z.string().optional() }
-/** Which visit of which node. `node` is its path. */
-const visit = { node: z.string(), visit: z.number() }
-const attempt = { ...visit, attempt: z.number(), attempt_id: z.string() }
-
-/** Sums over all attempts below (final, over all executions). */
-export const rollupSchema = z.looseObject({
-  attempts: z.number(),
-  retries: z.number(),
-  tokens: z.looseObject({
-    input: z.number(),
-    cache_read: z.number(),
-    cache_write: z.number(),
-    output: z.number(),
-    reasoning: z.number(),
-  }),
-  cost_usd: z.number(),
-  /** Attempts with usage and no known price. */
-  cost_unpriced: z.number(),
-})
-export type Rollup = z.infer<typeof rollupSchema>
-
-/** Direct children: nodes of a scope, or branches of a fan-out. */
-export const childrenSchema = z.looseObject({
-  total: z.number(),
-  failed: z.number(),
-  retried: z.number(),
-  skipped: z.number(),
-})
-export type Children = z.infer<typeof childrenSchema>
-
-export const totalsSchema = rollupSchema.extend({ branches: z.number(), nodes: z.number() })
-export type Totals = z.infer<typeof totalsSchema>
-
-export const hookFailureSchema = z.looseObject({
-  /** Node path; absent = the run's own hook. */
-  node: z.string().optional(),
-  hook: z.string(),
-  name: z.string(),
-  failure: failureSchema,
-})
-export type HookFailure = z.infer<typeof hookFailureSchema>
-
-const actor = z.looseObject({
-  kind: z.enum(['signal', 'user', 'process', 'default', 'program']),
-  user: z.string().optional(),
-  host: z.string().optional(),
-  terminal: z.string().optional(),
-  signal: z.string().optional(),
-})
-export type Actor = z.infer<typeof actor>
-
-const inbound = z.looseObject({
-  trace_id: z.string(),
-  span_id: z.string(),
-  trace_flags: z.number(),
-  trace_state: z.string().optional(),
-  baggage: z.string().optional(),
-  /** What the inbound context became: the parent of the run span, or a link on it. */
-  relation: z.enum(['parent', 'link']),
-})
-export type InboundContext = z.infer<typeof inbound>
-
-const event = <T extends string, S extends z.ZodRawShape>(type: T, shape: S) =>
-  z.looseObject({ type: z.literal(type), ...shape })
+import { attemptEvents } from './attempt-events.ts'
+import { failureSchema } from './failure.ts'
+import {
+  actorSchema,
+  childrenSchema,
+  hookFailureSchema,
+  inboundSchema,
+  rollupSchema,
+  totalsSchema,
+  attempt,
+  branch,
+  event,
+  json,
+  result,
+  span,
+  values,
+  visit,
+} from './event-values.ts'
 
 export const eventSchema = z.discriminatedUnion('type', [
   // -- run
@@ -90,7 +35,7 @@ export const eventSchema = z.discriminatedUnion('type', [
     only: z.string().optional(),
     from: z.string().optional(),
     trace_id: z.string(),
-    inbound: inbound.optional(),
+    inbound: inboundSchema.optional(),
     ...span,
   }),
   /** A new execution of an ended or interrupted run. `retry` lists the node paths of a manual retry. */
@@ -98,14 +43,14 @@ export const eventSchema = z.discriminatedUnion('type', [
     execution: z.number(),
     max_parallel: z.number(),
     links: z.array(z.string()),
-    inbound: inbound.optional(),
+    inbound: inboundSchema.optional(),
     pipeline_hash: z.string().optional(),
     retry: z
       .looseObject({ nodes: z.array(z.string()), reset_count: z.boolean(), mode: z.enum(['clean', 'continue']) })
       .optional(),
     ...span,
   }),
-  event('run.cancel_requested', { by: actor, force: z.boolean(), failure: failureSchema }),
+  event('run.cancel_requested', { by: actorSchema, force: z.boolean(), failure: failureSchema }),
   /** The execution's process is gone (worker_lost); written by the sentinel or by recovery. */
   event('run.interrupted', { execution: z.number(), failure: failureSchema, duration_ms: z.number().optional() }),
   /** All nodes have their results: what the run's hooks are told. Only a failing hook can still change it. */
@@ -182,124 +127,7 @@ export const eventSchema = z.discriminatedUnion('type', [
     span_id: z.string(),
   }),
 
-  // -- attempts
-  event('attempt.started', {
-    ...attempt,
-    kind: z.string(),
-    max: z.number(),
-    ...span,
-    /** Agents: the span whose context the child gets. */
-    agent_span_id: z.string().optional(),
-    inputs: values,
-    delay_ms: z.number().optional(),
-    retry_of: z.string().optional(),
-    model: z.string().optional(),
-  }),
-  event('attempt.progressed', {
-    ...attempt,
-    process: processSchema.optional(),
-    output_bytes: z.number().optional(),
-    last_output_at: z.string().optional(),
-    usage: usageSchema.optional(),
-    cost: costSchema.optional(),
-    turn: z.number().optional(),
-    text: z.string().optional(),
-  }),
-  event('attempt.waiting', { ...attempt, due_at: z.string(), failure: failureSchema, wait: z.number() }),
-  /** The main action succeeded and checks follow; what it reported is on record before they run. */
-  event('attempt.acted', {
-    ...attempt,
-    label: z.string().optional(),
-    outputs: values.optional(),
-    partial: z.boolean().optional(),
-    skipped: z.boolean().optional(),
-    next: z.string().optional(),
-    notes: z.string().optional(),
-    usage: usageSchema.optional(),
-    cost: costSchema.optional(),
-    process: processSchema.optional(),
-    duration_ms: z.number(),
-  }),
-  event('attempt.finished', {
-    ...attempt,
-    result,
-    failure: failureSchema.optional(),
-    label: z.string().optional(),
-    outputs: values.optional(),
-    partial: z.boolean().optional(),
-    next: z.string().optional(),
-    notes: z.string().optional(),
-    usage: usageSchema.optional(),
-    cost: costSchema.optional(),
-    process: processSchema.optional(),
-    duration_ms: z.number(),
-    span_id: z.string(),
-  }),
-  event('attempt.lost', { ...attempt, failure: failureSchema, span_id: z.string() }),
-  /** `attempt` and `attempt_id` are those of the attempt that failed; `next_attempt` is the one to come. */
-  event('retry.scheduled', {
-    ...attempt,
-    next_attempt: z.number(),
-    max: z.number(),
-    delay_ms: z.number(),
-    due_at: z.string(),
-    failure: failureSchema,
-  }),
-  event('retry_context.assembled', {
-    ...attempt,
-    bytes: z.number(),
-    prior_attempt_ids: z.array(z.string()),
-    text: z.string().optional(),
-  }),
-
-  // -- checks and hooks. A check of a fan-out has no attempt. Index counts within the node's list.
-  event('check.started', {
-    ...visit,
-    attempt_id: z.string().optional(),
-    name: z.string(),
-    index: z.number(),
-    level: z.string(),
-    required: z.boolean(),
-    inputs: values,
-    ...span,
-  }),
-  event('check.finished', {
-    ...visit,
-    attempt_id: z.string().optional(),
-    name: z.string(),
-    index: z.number(),
-    level: z.string(),
-    required: z.boolean(),
-    passed: z.boolean(),
-    failure: failureSchema.optional(),
-    process: processSchema.optional(),
-    duration_ms: z.number(),
-    span_id: z.string(),
-  }),
-  event('hook.started', {
-    node: z.string().optional(),
-    visit: z.number().optional(),
-    hook: z.string(),
-    name: z.string(),
-    index: z.number(),
-    result,
-    inputs: values,
-    ...span,
-    /** What a node's hook is told (SPANWRIGHT_FAILURE). */
-    failure: failureSchema.optional(),
-  }),
-  event('hook.finished', {
-    node: z.string().optional(),
-    visit: z.number().optional(),
-    hook: z.string(),
-    name: z.string(),
-    index: z.number(),
-    passed: z.boolean(),
-    failure: failureSchema.optional(),
-    process: processSchema.optional(),
-    duration_ms: z.number(),
-    span_id: z.string(),
-  }),
+  ...attemptEvents,
 
   // -- gates
   event('gate.opened', {
@@ -310,7 +138,7 @@ export const eventSchema = z.discriminatedUnion('type', [
     default: z.string().optional(),
     due_at: z.string().optional(),
   }),
-  event('gate.answered', { ...visit, choice: z.string(), by: actor, comment: z.string().optional() }),
+  event('gate.answered', { ...visit, choice: z.string(), by: actorSchema, comment: z.string().optional() }),
   event('gate.expired', { ...visit, default: z.string().optional() }),
 
   /** A timer went off: the end of a retry delay, a wait, a limit (the attempt goes on), a visit's or a cancel's time. */

@@ -15,7 +15,8 @@ import {
   stopClocks,
   worksThroughout,
 } from './spend.ts'
-import { nodeAt, type NodeState, type RunState } from './state.ts'
+import { nodeAt, type RunState } from './state.ts'
+import type { NodeState } from './node-state.ts'
 import { fromTimestamp } from './time.ts'
 
 export function onStarted(state: RunState, event: EventOf<'attempt.started'>, at: number): void {

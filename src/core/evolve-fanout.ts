@@ -5,15 +5,8 @@ import { isFailing } from './policy.ts'
 import { countBranch, decideJoin, planBranches } from './branches.ts'
 import { openScope } from './readiness.ts'
 import { announceScope } from './evolve-resume.ts'
-import {
-  newScope,
-  nodeAt,
-  type BranchResult,
-  type FanoutState,
-  type NodeState,
-  type RunState,
-  type Scope,
-} from './state.ts'
+import { newScope, nodeAt, type RunState, type Scope } from './state.ts'
+import type { BranchResult, FanoutState, NodeState } from './node-state.ts'
 import { dropBudgets } from './spend.ts'
 import type { FanoutNode, Node } from './pipeline.ts'
 import { LIMITS } from './limits.ts'

@@ -1,5 +1,5 @@
 // Owns: the fold of a visit's events: started, skipped, finished; gates, timers, routes, the breaker's counts.
-import { addCommand, askGate, dropCommand, dropTimers, setTimeoutTimer, timerId } from './command-queue.ts'
+import { addCommand, dropTimers, setTimeoutTimer, timerId } from './command-queue.ts'
 import type { EventOf } from './events.ts'
 import type { Failure } from './failure.ts'
 import { childPrefix } from './ids.ts'
@@ -18,10 +18,11 @@ import {
   withdraw,
 } from './readiness.ts'
 import { announce } from './evolve-resume.ts'
-import { enqueue, retakeSlot } from './slots.ts'
-import { dropBudgets, endWork, newBudget, review, startWork, worksThroughout } from './spend.ts'
-import { emptyRollup, newScope, nodeAt, type FanoutState, type NodeState, type RunState, type Scope } from './state.ts'
-import { haltScope, stopNode } from './stopping.ts'
+import { enqueue } from './slots.ts'
+import { dropBudgets, endWork, newBudget, startWork, worksThroughout } from './spend.ts'
+import { newScope, nodeAt, type RunState, type Scope } from './state.ts'
+import { emptyRollup, type FanoutState, type NodeState } from './node-state.ts'
+import { haltScope } from './stopping.ts'
 import { fromTimestamp } from './time.ts'
 
 export function onStarted(state: RunState, event: EventOf<'node.started'>, at: number): void {
@@ -254,163 +255,6 @@ function inheritHealth(node: NodeState): void {
 }
 
 // -- gates and timers
-
-export function onGateOpened(state: RunState, event: EventOf<'gate.opened'>): void {
-  const node = nodeAt(state, event.node)
-  if (!node) return
-  state.agenda.delete(node)
-  state.gates.set(node.path, node)
-  node.dueAt = event.due_at === undefined ? undefined : fromTimestamp(event.due_at)
-  node.gate = { question: event.question, choices: event.choices, reject: event.reject, default: event.default }
-  askGate(state, node)
-}
-
-export function onGateAnswered(state: RunState, event: EventOf<'gate.answered'>): void {
-  const node = nodeAt(state, event.node)
-  if (!node || node.phase !== 'running') return
-  closeGate(state, node)
-  node.settled = { label: event.choice }
-}
-
-export function onGateExpired(state: RunState, event: EventOf<'gate.expired'>): void {
-  const node = nodeAt(state, event.node)
-  if (!node || node.phase !== 'running') return
-  closeGate(state, node)
-  node.gateExpired = true
-}
-
-function closeGate(state: RunState, node: NodeState): void {
-  state.gates.delete(node.path)
-  dropCommand(state, `ask:${timerId.gate(node)}`)
-  dropCommand(state, timerId.gate(node))
-  node.step = 'concluding'
-  state.agenda.add(node)
-}
-
-export function onTimerFired(state: RunState, event: EventOf<'timer.fired'>, at: number): void {
-  dropCommand(state, event.id)
-  const node = event.node === undefined ? undefined : nodeAt(state, event.node)
-  switch (event.timer) {
-    case 'retry':
-      if (node && node.step === 'backoff') {
-        node.notBefore = 0
-        node.limitedUntil = 0
-        startWork(state, node, at)
-        if (!node.hooks || node.hooks.position >= node.hooks.list.length) enqueue(state, node)
-      }
-      return
-    case 'wait':
-      if (!node || node.step !== 'wait') return
-      node.settled = {}
-      node.step = 'concluding'
-      state.agenda.add(node)
-      return
-    case 'limit':
-      if (!node?.attempt?.waiting) return
-      node.attempt.waiting = false
-      node.limitedUntil = 0
-      node.step = 'acting'
-      retakeSlot(state, node)
-      startWork(state, node, at)
-      return
-    case 'timeout':
-      if (node) timeOut(state, node)
-      return
-    case 'cancel':
-      if (state.cancel) endNowAfterCancel(state)
-      return
-    case 'budget':
-      alarm(state, event.id)
-  }
-}
-
-function alarm(state: RunState, id: string): void {
-  const budget = state.budgets.get(id.slice(timerId.budget('').length))
-  if (budget) review(state, budget)
-}
-
-function timeOut(state: RunState, node: NodeState): void {
-  const message = `${node.path} ran past its timeout`
-  const failure: Failure = { code: 'timed_out', class: 'timeout', source: 'scheduler', message, signature: '' }
-  stopNode(
-    state,
-    node,
-    { code: 'timed_out', message, now: false },
-    { reason: 'stopped', by: undefined, failure, cleanup: true },
-  )
-}
-
-function endNowAfterCancel(state: RunState): void {
-  const { failure } = state.cancel!
-  state.cancel!.expired = true
-  haltScope(state, state.root, { reason: 'canceled_run', by: undefined, failure, cleanup: false })
-  for (const command of state.commands.values()) {
-    if (command.kind === 'attempt' || command.kind === 'check')
-      addCommand(state, { ...command, stop: { code: failure.code, message: failure.message, now: false } })
-  }
-}
-
-// -- routes
-
-export function onRouteTaken(state: RunState, event: EventOf<'route.taken'>): void {
-  const node = nodeAt(state, event.node)
-  if (!node || node.phase !== 'routing') return
-  const { scope } = node
-  node.phase = 'done'
-  state.agenda.delete(node)
-  if (event.to === 'end' || event.to === 'fail') {
-    const failure = endedBy(node, event.to)
-    haltScope(state, scope, { reason: event.to, by: node, failure, cleanup: true })
-    return rest(state, scope)
-  }
-  const target = scope.nodes.get(event.to)!
-  // The entry is under way in the place of the node that routed: scope.active stays as it is.
-  if (target.phase === 'ready') {
-    scope.active--
-    state.agenda.delete(target)
-    target.phase = 'idle'
-  }
-  const known = scope.entering.has(target)
-  scope.entering.set(target, node)
-  target.enterVia = 'route'
-  if (known || state.cancel) rest(state, scope)
-  const failure: Failure = {
-    code: 'superseded',
-    class: 'human',
-    source: 'scheduler',
-    message: `Superseded: a route from ${node.path} enters ${target.path} again`,
-    signature: '',
-  }
-  for (const id of scope.graph.downstream(target.def.id)) {
-    stopNode(
-      state,
-      scope.nodes.get(id)!,
-      { code: 'superseded', message: failure.message, now: false },
-      { reason: 'stopped', by: undefined, failure, cleanup: false },
-    )
-  }
-  settleEntering(state, scope)
-}
-
-const endedBy = (node: NodeState, to: string): Failure => ({
-  code: 'canceled',
-  class: 'human',
-  source: 'scheduler',
-  message: `Canceled because ${node.path} took the route to ${to}`,
-  signature: '',
-  ...(node.failure && { causes: [node.failure] }),
-})
-
-export function onRouteIgnored(state: RunState, event: EventOf<'route.ignored'>): void {
-  const node = nodeAt(state, event.node)
-  if (!node || node.phase !== 'routing') return
-  node.phase = 'done'
-  state.agenda.delete(node)
-  rest(state, node.scope)
-  settleEntering(state, node.scope)
-}
-
-// -- the breaker
 
 export function onSignatureCounted(state: RunState, event: EventOf<'signature.counted'>): void {
   let counts = state.signatures.get(event.path)

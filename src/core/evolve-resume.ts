@@ -2,15 +2,26 @@
 // execution; a manual retry re-opens the way to its nodes. Finished work stays as it is.
 import { addCommand, askGate, setTimeoutTimer, timerId } from './command-queue.ts'
 import type { EventOf } from './events.ts'
-import { countBranch, decideJoin, planBranches } from './branches.ts'
+import { decideJoin, planBranches } from './branches.ts'
 import { LIMITS } from './limits.ts'
-import { pathWithoutVisits } from './ids.ts'
-import { forget, isHeld, judgeIfIdle, reset, settleEntering, wake, withdraw } from './readiness.ts'
+import { isHeld, judgeIfIdle, reset, settleEntering, wake, withdraw } from './readiness.ts'
 import { enqueue } from './slots.ts'
 import { failure } from './failures.ts'
-import { BUDGET_KINDS, blockingBudget, budgetsOf, limitOf, review, startWork, usedOf, worksThroughout } from './spend.ts'
-import { findNode, nodeAt, type BudgetState, type Halt, type NodeState, type RunState, type Scope } from './state.ts'
+import {
+  BUDGET_KINDS,
+  blockingBudget,
+  budgetsOf,
+  limitOf,
+  review,
+  startWork,
+  usedOf,
+  worksThroughout,
+} from './spend.ts'
+import type { Halt, RunState, Scope } from './state.ts'
+import type { BudgetState, NodeState } from './node-state.ts'
 import { haltScope } from './stopping.ts'
+import { bringBack } from './bring-back.ts'
+import { reopen } from './reopen.ts'
 
 export function onResumed(state: RunState, event: EventOf<'run.resumed'>, at: number): void {
   Object.assign(state, {
@@ -70,72 +81,6 @@ function resumeScope(state: RunState, scope: Scope): void {
   }
   settleEntering(state, scope)
   judgeIfIdle(state, scope)
-}
-
-/** A visit that the cancel (or a used-up budget) ended is open again, as it stood. */
-function bringBack(state: RunState, node: NodeState): void {
-  withdraw(node)
-  node.scope.finished.delete(node)
-  state.nodesFinished--
-  Object.assign(node, {
-    phase: 'running',
-    resuming: true,
-    result: undefined,
-    failure: undefined,
-    label: undefined,
-    outputs: undefined,
-    canceledRun: false,
-    stop: undefined,
-    settled: undefined,
-    hooks: undefined,
-    failed: undefined,
-    canceled: false,
-    broken: undefined,
-    gateExpired: false,
-    checkIndex: 0,
-    checkOpen: false,
-    checkFailure: undefined,
-  } satisfies Partial<NodeState>)
-  // A canceled attempt counts as lost; one that had failed on its own was waiting for its retry, and still is.
-  if (node.attempt?.result === 'cancellation' || node.attempt?.failure?.code === 'budget_exhausted')
-    Object.assign(node, { lostInVisit: node.lostInVisit + 1, lostInARow: node.lostInARow + 1 })
-  if (node.attempt) node.attempt = { ...node.attempt, lost: true }
-  bringBackBranches(node)
-  if (node.inner) node.inner.phase = 'open'
-}
-
-/** Branches that were canceled with the run are open again; the counts are made anew from the others. */
-function bringBackBranches(node: NodeState): void {
-  const { fanout } = node
-  if (!fanout) return
-  const ended = [...fanout.ended.values()]
-  fanout.ended.clear()
-  Object.assign(fanout, {
-    succeeded: 0,
-    failed: 0,
-    canceledCount: 0,
-    retried: 0,
-    skipped: 0,
-    firstFailure: undefined,
-    worst: undefined,
-    joined: false,
-    decided: undefined,
-    blocked: undefined,
-  })
-  for (const branch of ended) {
-    if (branch.canceledRun && branch.scope) reopenScope(branch.scope, fanout.open)
-    else {
-      fanout.ended.set(branch.index, branch)
-      countBranch(fanout, branch)
-    }
-  }
-}
-
-function reopenScope(scope: Scope, open: Map<number, Scope>): void {
-  scope.phase = 'open'
-  scope.result = undefined
-  scope.failure = undefined
-  open.set(scope.branch!.index, scope)
 }
 
 /** A `leave_running` node that ended well is visited again while something downstream of it has still to run. */
@@ -263,99 +208,3 @@ export function announceScope(state: RunState, scope: Scope, spanId: string): vo
 }
 
 // -- manual retry
-
-/** Opens the way to a node and plans its next visit; what did not run because of it runs again. */
-function reopen(
-  state: RunState,
-  path: string,
-  retry: { readonly reset_count: boolean; readonly mode: 'clean' | 'continue' },
-): void {
-  const node = nodeAt(state, path) ?? findNode(state, path)
-  if (!node) return
-  openWay(state, node.scope)
-  reopenNodes(state, node.scope, node)
-  const carried = retry.reset_count ? 0 : node.retriesCarried + node.retriesInVisit
-  if (retry.reset_count) {
-    state.signatures.delete(pathWithoutVisits(node.path))
-    node.visitsCounted = 0
-  }
-  withdraw(node)
-  node.scope.finished.delete(node)
-  forgetHookFailures(state, node)
-  forget(state, node)
-  Object.assign(node, {
-    phase: 'ready',
-    enterVia: 'retry',
-    retriesCarried: carried,
-    mode: retry.mode,
-  } satisfies Partial<NodeState>)
-}
-
-/** What failed in hooks of a visit that does not count any more. */
-function forgetHookFailures(state: RunState, node: NodeState): void {
-  state.hookFailures = state.hookFailures.filter((failed) => failed.node !== node.path)
-}
-
-/** From the inside outward: every scope and node around it is open again, as it stood. */
-function openWay(state: RunState, scope: Scope): void {
-  scope.phase = 'open'
-  if (scope.halt && scope.halt.reason !== 'end') scope.halt = undefined
-  const { owner } = scope
-  if (!owner) return
-  openWay(state, owner.scope)
-  if (owner.phase === 'done') {
-    bringBack(state, owner)
-    forgetHookFailures(state, owner)
-    reopenNodes(state, owner.scope, owner)
-  }
-  const branch = scope.branch && owner.fanout?.ended.get(scope.branch.index)
-  if (branch) {
-    owner.fanout!.ended.delete(branch.index)
-    reopenCanceled(owner)
-    reopenScope(scope, owner.fanout!.open)
-    recount(owner)
-  }
-}
-
-/** Branches that a join or fail_fast canceled run after all. */
-function reopenCanceled(owner: NodeState): void {
-  const fanout = owner.fanout!
-  for (const branch of [...fanout.ended.values()]) {
-    if (branch.result !== 'cancellation' || !branch.scope) continue
-    fanout.ended.delete(branch.index)
-    branch.scope.halt = undefined
-    for (const node of branch.scope.nodes.values()) if (node.result === 'cancellation') node.canceledRun = true
-    reopenScope(branch.scope, fanout.open)
-  }
-}
-
-function recount(owner: NodeState): void {
-  const fanout = owner.fanout!
-  Object.assign(fanout, {
-    succeeded: 0,
-    failed: 0,
-    canceledCount: 0,
-    retried: 0,
-    skipped: 0,
-    firstFailure: undefined,
-    worst: undefined,
-    joined: false,
-    decided: undefined,
-  })
-  for (const branch of fanout.ended.values()) countBranch(fanout, branch)
-}
-
-/** What was skipped or canceled in the scope, and everything downstream of the node, counts as not run. */
-function reopenNodes(state: RunState, scope: Scope, node: NodeState): void {
-  for (const other of scope.nodes.values()) {
-    if (other !== node && other.phase === 'done' && (other.result === 'skip' || other.result === 'cancellation'))
-      reset(state, other)
-  }
-  for (const id of scope.graph.downstream(node.def.id)) {
-    const other = scope.nodes.get(id)!
-    if (other.phase === 'done') {
-      forgetHookFailures(state, other)
-      reset(state, other)
-    }
-  }
-}

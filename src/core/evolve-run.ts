@@ -9,7 +9,8 @@ import { hookAt, newHooks } from './hook-list.ts'
 import { openScope } from './readiness.ts'
 import { enqueue } from './slots.ts'
 import { endWork, newBudget, review, setAlarm, startWork, stopClocks, worksThroughout } from './spend.ts'
-import { nodeAt, type Halt, type NodeState, type RunState, type Scope, type Step } from './state.ts'
+import { nodeAt, type Halt, type RunState, type Scope } from './state.ts'
+import type { NodeState, Step } from './node-state.ts'
 import { haltScope, stopEverythingNow, stopFor, stopNode } from './stopping.ts'
 
 export function onCreated(state: RunState, event: EventOf<'run.created'>, at: number): void {
@@ -57,7 +58,7 @@ function pauseEntries(state: RunState, scope: Scope): void {
 }
 
 /** The time for clean-up is over, or somebody insists: whatever still runs ends now. */
-export function endNow(state: RunState, failure: Failure): void {
+function endNow(state: RunState, failure: Failure): void {
   if (!state.cancel) return
   state.cancel.expired = true
   haltScope(state, state.root, { reason: 'canceled_run', by: undefined, failure, cleanup: false })

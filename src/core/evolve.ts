@@ -6,7 +6,9 @@ import type { RunState } from './state.ts'
 import * as attempts from './evolve-attempt.ts'
 import * as fanouts from './evolve-fanout.ts'
 import * as nodes from './evolve-node.ts'
+import * as routes from './evolve-route.ts'
 import * as runs from './evolve-run.ts'
+import * as waits from './evolve-wait.ts'
 import { onResumed } from './evolve-resume.ts'
 
 const nothing = (): void => undefined
@@ -36,12 +38,12 @@ const TABLE: { readonly [T in EventType]: (state: RunState, event: EventOf<T>, a
   'check.finished': attempts.onCheckFinished,
   'hook.started': runs.onHookStarted,
   'hook.finished': runs.onHookFinished,
-  'gate.opened': nodes.onGateOpened,
-  'gate.answered': nodes.onGateAnswered,
-  'gate.expired': nodes.onGateExpired,
-  'timer.fired': nodes.onTimerFired,
-  'route.taken': nodes.onRouteTaken,
-  'route.ignored': nodes.onRouteIgnored,
+  'gate.opened': waits.onGateOpened,
+  'gate.answered': waits.onGateAnswered,
+  'gate.expired': waits.onGateExpired,
+  'timer.fired': waits.onTimerFired,
+  'route.taken': routes.onRouteTaken,
+  'route.ignored': routes.onRouteIgnored,
   'signature.counted': nodes.onSignatureCounted,
   'breaker.opened': nodes.onBreakerOpened,
   'budget.warned': runs.onBudgetWarned,

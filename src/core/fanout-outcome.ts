@@ -1,10 +1,11 @@
 // Owns: how a fan-out came out: whether its join is met, and the reason when it is not (DESIGN 3, Fan-out).
-import type { Children } from './events.ts'
+import type { Children } from './event-values.ts'
 import { resultOf, type Failure, type Result } from './failure.ts'
 import { failure } from './failures.ts'
 import type { FanoutNode } from './pipeline.ts'
 import { isFailing, neededSuccesses } from './policy.ts'
-import type { FanoutState, NodeState, RunState } from './state.ts'
+import type { RunState } from './state.ts'
+import type { FanoutState, NodeState } from './node-state.ts'
 
 /** Branches named in a message. */
 const NAMED = 5

@@ -3,7 +3,8 @@
 import type { Result } from './failure.ts'
 import { HOOK_EVENTS, type Hook, type HookEvent, type Hooks, type Node } from './pipeline.ts'
 import { isFailing } from './policy.ts'
-import type { HookRun, NodeState, RunState, Scope } from './state.ts'
+import type { RunState, Scope } from './state.ts'
+import type { HookRun, NodeState } from './node-state.ts'
 
 const inherited = (def: Node | undefined, event: HookEvent): readonly Hook[] =>
   def?.kind === 'child' ? def.child.pipeline.hooks[event] : []

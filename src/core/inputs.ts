@@ -1,5 +1,6 @@
 // Owns: what may be said to a run. All nondeterminism enters here: time (`now`, epoch ms), ids, what effects saw.
-import type { Actor, InboundContext, Observation } from './events.ts'
+import type { Observation } from './events.ts'
+import type { Actor, InboundContext } from './event-values.ts'
 import type { FailureReport } from './failure.ts'
 import type { JsonObject } from './json.ts'
 import type { Cost, Outcome, ProcessFacts, Usage } from './outcome.ts'

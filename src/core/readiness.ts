@@ -1,7 +1,8 @@
 // Owns: when a node becomes ready, what its result releases, and what a re-entry takes back. Only evolve calls it.
 import { dropTimers } from './command-queue.ts'
 import { dropBudgets } from './spend.ts'
-import type { NodeState, RunState, Scope } from './state.ts'
+import type { RunState, Scope } from './state.ts'
+import type { NodeState } from './node-state.ts'
 
 /** Starts the nodes of a scope that need nothing; a scope without any is judged at once. */
 export function openScope(state: RunState, scope: Scope): void {

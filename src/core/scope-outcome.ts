@@ -1,9 +1,10 @@
 // Owns: how the final results of a scope's nodes roll up (DESIGN 3, Result roll-up).
-import type { Children } from './events.ts'
+import type { Children } from './event-values.ts'
 import { resultOf, type Failure, type Result } from './failure.ts'
 import { failure } from './failures.ts'
 import { isFailing, isLeftOut, worstOf } from './policy.ts'
-import type { NodeState, RunState, Scope } from './state.ts'
+import type { RunState, Scope } from './state.ts'
+import type { NodeState } from './node-state.ts'
 
 export interface ScopeOutcome {
   readonly result: Result

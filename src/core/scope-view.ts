@@ -2,7 +2,8 @@
 import type { ExpressionScope, NodeView, StatusFunction } from './expressions.ts'
 import type { Failure, Result } from './failure.ts'
 import type { Json, JsonObject } from './json.ts'
-import { branchOf, scopesOutward, type NodeState, type RunState, type Scope } from './state.ts'
+import { branchOf, scopesOutward, type RunState, type Scope } from './state.ts'
+import type { NodeState } from './node-state.ts'
 import { expressionsIn, fill } from './template.ts'
 
 /** What an expression that belongs to a node's own outcome sees in `result`, `label` and `failure`. */

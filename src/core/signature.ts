@@ -38,7 +38,7 @@ const NORMALISERS: readonly (readonly [RegExp, string])[] = [
 const RANDOM = /(?<![a-z0-9>])(?:[a-z]{0,3}<n>){2,}[a-z]{0,3}(?![a-z0-9<])/g
 
 /** The text with its noise replaced: the same for every telling of one cause. */
-export function canonicalText(text: string): string {
+function canonicalText(text: string): string {
   let line = canonicalJson(text)
   for (const [pattern, replacement] of TEMPORARY) line = line.replace(pattern, replacement)
   line = line.toLowerCase()

@@ -1,6 +1,7 @@
 // Owns: who may run an attempt now. Only attempts hold slots: of the run's max_parallel and of that of each child
 // pipeline around them. A visit in `state.queue` has its child slots reserved and waits for one of the run.
-import { scopesOutward, type NodeState, type RunState, type Scope } from './state.ts'
+import { scopesOutward, type RunState, type Scope } from './state.ts'
+import type { NodeState } from './node-state.ts'
 
 /** Puts a visit in line for its next attempt. */
 export function enqueue(state: RunState, node: NodeState): void {

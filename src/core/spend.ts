@@ -1,16 +1,9 @@
 // Owns: what a run has used: roll-ups of attempts, retries, tokens and cost at every level, and budgets with their
 // clocks. Spend is absolute per attempt, so that reports can be repeated; it is never given back.
 import { addCommand, dropCommand, timerId } from './command-queue.ts'
-import {
-  emptyRollup,
-  scopesOutward,
-  type BudgetState,
-  type NodeState,
-  type RunState,
-  type Scope,
-  type Spent,
-} from './state.ts'
-import type { Rollup } from './events.ts'
+import { scopesOutward, type RunState, type Scope } from './state.ts'
+import { emptyRollup, type BudgetState, type NodeState, type Spent } from './node-state.ts'
+import type { Rollup } from './event-values.ts'
 import { LIMITS } from './limits.ts'
 import type { Cost, Usage } from './outcome.ts'
 import type { Budget } from './pipeline.ts'
@@ -234,4 +227,3 @@ export function setAlarm(state: RunState, budget: BudgetState): void {
 /** The scope's own rollup as of now, for an event. */
 export const copyRollup = (rollup: Rollup): Rollup => ({ ...rollup, tokens: { ...rollup.tokens } })
 
-export const scopeOwnerPath = (scope: Scope): string => scope.owner?.path ?? ''

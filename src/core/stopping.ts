@@ -8,7 +8,8 @@ import { visitId } from './ids.ts'
 import { checkOrder } from './policy.ts'
 import { judgeIfIdle, mayStart } from './readiness.ts'
 import { dequeue } from './slots.ts'
-import type { Halt, NodeState, RunState, Scope } from './state.ts'
+import type { Halt, RunState, Scope } from './state.ts'
+import type { NodeState } from './node-state.ts'
 
 export const stopFor = (failure: Failure, now = false): Stop => ({ code: failure.code, message: failure.message, now })
 

@@ -1,10 +1,11 @@
 // Owns: what a state says about the run as a whole: final.json, `show` and `status` are made of it.
-import type { HookFailure, Totals } from './events.ts'
+import type { HookFailure, Totals } from './event-values.ts'
 import type { Failure, Result } from './failure.ts'
 import { LIMITS } from './limits.ts'
 import { fanoutChildren } from './fanout-outcome.ts'
 import { copyRollup } from './spend.ts'
-import type { NodeState, RunState, Scope } from './state.ts'
+import type { RunState, Scope } from './state.ts'
+import type { NodeState } from './node-state.ts'
 import { toTimestamp } from './time.ts'
 
 export interface NodeSummary {

@@ -1,6 +1,6 @@
 // Owns: how a visit came out, as a pure question to the state: from its attempt, gate, wait, join, child scope, stop or
 // breaker; whether it is tolerated; which route it takes. Asked before hooks run and again when the node finishes.
-import type { Children } from './events.ts'
+import type { Children } from './event-values.ts'
 import { originalCause, resultOf, type Failure, type Result } from './failure.ts'
 import { failure } from './failures.ts'
 import { configInvalid, evaluateAll, holds, type Site } from './evaluation.ts'
@@ -9,7 +9,8 @@ import type { JsonObject } from './json.ts'
 import { LIMITS } from './limits.ts'
 import { isFailing } from './policy.ts'
 import { scopeChildren, scopeOutcome } from './scope-outcome.ts'
-import type { NodeState, RunState, Settled } from './state.ts'
+import type { RunState } from './state.ts'
+import type { NodeState, Settled } from './node-state.ts'
 import { expressionsIn, fill } from './template.ts'
 
 export interface VisitOutcome {

@@ -1,5 +1,5 @@
 // Owns: files that appear whole or not at all, and directories that survive a power cut.
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { errorCodeOf } from './store-error.ts'
 
@@ -26,17 +26,22 @@ export function writeFileAtomic(path: string, content: string | Uint8Array, dura
   if (durable) syncDirectory(dirname(path))
 }
 
-/** Makes a directory and those above it. Does nothing if it is there. */
+/**
+ * Makes a directory and those above it. Does nothing if it is there. One by one: Node's recursive mkdir names the wrong
+ * reason where one above cannot be made (EROFS, EACCES), and never returns where the system always says ENOENT (/proc).
+ */
 export function makeDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE })
-  } catch (error) {
-    // For a directory above that cannot be made Node says ENOENT; made alone it says why (EROFS, EACCES).
-    if (errorCodeOf(error) !== 'ENOENT' || dirname(path) === path) throw error
-    makeDirectory(dirname(path))
     mkdirSync(path, { mode: DIRECTORY_MODE })
+  } catch (error) {
+    if (isDirectory(path)) return
+    if (errorCodeOf(error) !== 'ENOENT' || isDirectory(dirname(path)) || dirname(path) === path) throw error
+    makeDirectory(dirname(path))
+    makeDirectory(path)
   }
 }
+
+const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 
 /** Makes names created or removed in `path` survive a power cut. */
 export function syncDirectory(path: string): void {

@@ -1,6 +1,6 @@
 // Owns: final.json, there exactly while a run is ended (DESIGN 5). A view of the journal: it can be made again from it.
 import { z } from 'zod'
-import { hookFailureSchema, totalsSchema } from '../core/events.ts'
+import { hookFailureSchema, totalsSchema } from '../core/event-values.ts'
 import { failureSchema, RESULTS } from '../core/failure.ts'
 
 const result = z.enum(RESULTS)

@@ -1,7 +1,7 @@
 // Owns: who asks: what a request of a person says about itself (user, host, terminal). It is put on record.
 import { readlinkSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
-import type { Actor } from '../core/events.ts'
+import type { Actor } from '../core/event-values.ts'
 
 /** The person (or script) who called this process. */
 export function callingUser(): Actor {

@@ -1,7 +1,7 @@
 // Owns: what other processes may ask of a run: cancel it, answer its gates. A live run is asked through its control
 // directory; a run whose process is gone is put to rest first.
 import { SpanwrightError } from '../core/error.ts'
-import type { Actor } from '../core/events.ts'
+import type { Actor } from '../core/event-values.ts'
 import { insideRun } from '../effects/marker.ts'
 import type { Final } from '../journal/final.ts'
 import { askRun, type ControlRequest } from './control.ts'

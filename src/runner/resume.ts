@@ -2,7 +2,7 @@
 // new execution. Finished work is never done again: the state is the fold of the journal.
 import { decide } from '../core/decide.ts'
 import { SpanwrightError } from '../core/error.ts'
-import type { InboundContext } from '../core/events.ts'
+import type { InboundContext } from '../core/event-values.ts'
 import { isRefusal } from '../core/inputs.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { RunState } from '../core/state.ts'

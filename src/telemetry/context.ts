@@ -1,6 +1,6 @@
 // Owns: the caller's trace context as environment variables, W3C Trace Context and Baggage, strictly read: what is
 // malformed is ignored and named, never repaired. Reads only what it is given; never changes an environment.
-import type { InboundContext } from '../core/events.ts'
+import type { InboundContext } from '../core/event-values.ts'
 import type { Env } from './settings.ts'
 
 /** What becomes of the caller's context: the parent of the run span, a link on it, or nothing. */

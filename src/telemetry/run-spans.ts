@@ -1,6 +1,7 @@
 // Owns: the open spans of one run while its journal is read: opening, finding, closing. Memory is linear in open
 // spans: what is closed leaves nothing behind but sums in its parent. No clock, no I/O, no SDK.
-import type { EventOf, InboundContext } from '../core/events.ts'
+import type { EventOf } from '../core/events.ts'
+import type { InboundContext } from '../core/event-values.ts'
 import type { Failure, Result } from '../core/failure.ts'
 import { visitId } from '../core/ids.ts'
 import type { Cost, ProcessFacts, Usage } from '../core/outcome.ts'

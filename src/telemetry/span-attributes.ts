@@ -1,7 +1,7 @@
 // Owns: parts of events → span attributes, bounded. Never prompts, environment or command lines: only the fields named
 // here leave the journal.
 import { basename } from 'node:path/posix'
-import type { Children, Rollup } from '../core/events.ts'
+import type { Children, Rollup } from '../core/event-values.ts'
 import { originalCause, type Failure, type Result } from '../core/failure.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Cost, ProcessFacts, Usage } from '../core/outcome.ts'

@@ -1,6 +1,6 @@
 // Owns: sums per open span, needed only where a span is closed without an event that carries them (an interruption).
 // They cover this execution; the sums in events cover all executions.
-import type { Children, Rollup } from '../core/events.ts'
+import type { Children, Rollup } from '../core/event-values.ts'
 import type { Result } from '../core/failure.ts'
 import type { Cost, Usage } from '../core/outcome.ts'
 import { isFailed } from './span-attributes.ts'

@@ -64,5 +64,4 @@ export function killed(world: World, entries = world.entries.length): World {
   return next
 }
 
-export const ok: Answer = {}
 export type { Answer }

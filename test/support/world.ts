@@ -19,7 +19,7 @@ import { celExpressions } from '../../src/pipeline/expressions.ts'
 import { parsePipelineFile } from '../../src/pipeline/load.ts'
 
 export const START = Date.parse('2030-01-01T00:00:00Z')
-export const RUN_ID = '01KH3DN4STSZ3MVKB58YY6RE57'
+const RUN_ID = '01KH3DN4STSZ3MVKB58YY6RE57'
 
 type Given = Input extends infer I ? (I extends Input ? Omit<I, 'now'> : never) : never
 

@@ -2,7 +2,8 @@
 // real run would record.
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Entry, Event, EventOf, InboundContext } from '../../src/core/events.ts'
+import type { Entry, Event, EventOf } from '../../src/core/events.ts'
+import type { InboundContext } from '../../src/core/event-values.ts'
 import { classOf, type Failure, type FailureCode, type Result } from '../../src/core/failure.ts'
 import { attemptId, spanIdOf, visitId } from '../../src/core/ids.ts'
 import { toTimestamp } from '../../src/core/time.ts'

@@ -1,7 +1,8 @@
 // Owns: what each event says in one line: its state, where it happened, what happened and why. Used by plain progress
 // and by `events`. One row per event type, so that a new event does not compile without its line.
 // Must not: keep anything between events.
-import type { Actor, Event, EventOf, EventType } from '../../core/events.ts'
+import type { Event, EventOf, EventType } from '../../core/events.ts'
+import type { Actor } from '../../core/event-values.ts'
 import { originalCause, type Failure } from '../../core/failure.ts'
 import { attemptId, visitId } from '../../core/ids.ts'
 import { fromTimestamp } from '../../core/time.ts'
