@@ -1,3 +1,4 @@
+// Claims of a name by one of many processes: whoever gets it has it alone, whoever dies with it loses it.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'

@@ -1,3 +1,4 @@
+// Requests of other processes: taken once, answered, never lost between them.
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'

@@ -1,3 +1,4 @@
+// What happens to a run whose store cannot be written or is damaged under it.
 import { appendFileSync, copyFileSync, existsSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,3 +1,4 @@
+// The lease of a run: at most one live holder (I5), also when holders die, race or are replaced.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'

@@ -1,3 +1,4 @@
+// The local runner against the contract of runners, and what only it promises.
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { fromTimestamp } from '../../src/core/time.ts'

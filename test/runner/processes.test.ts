@@ -1,3 +1,4 @@
+// Runs in processes of their own: killed, asked from outside, racing for a key or a resume.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'

@@ -1,3 +1,4 @@
+// runPipeline: runs of a program, several at once, on disk and in memory.
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'

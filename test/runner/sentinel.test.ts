@@ -1,3 +1,4 @@
+// The sentinel waits, takes over only when it has to, and is replaced when it dies.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'

@@ -1,3 +1,4 @@
+// Timers follow the wall clock, however far away and in whatever order they are set.
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createClock } from '../../src/runner/clock.ts'
