@@ -3,11 +3,11 @@
 import { scopesOutward, type RunState, type Scope } from './state.ts'
 import type { NodeState } from './node-state.ts'
 
-/** Puts a visit in line for its next attempt. */
+/** Puts a visit in line for its next attempt: where it waits is the innermost child pipeline that has no slot left. */
 export function enqueue(state: RunState, node: NodeState): void {
   node.step = 'queued'
   const bounded = boundedScopes(node.scope)
-  const full = bounded.find((scope) => scope.slots!.used >= scope.slots!.limit)
+  const full = bounded.find(isFull)
   if (full) {
     full.slots!.queue.add(node)
     return
@@ -15,6 +15,8 @@ export function enqueue(state: RunState, node: NodeState): void {
   for (const scope of bounded) scope.slots!.used++
   state.queue.add(node)
 }
+
+const isFull = (scope: Scope): boolean => scope.slots!.used >= scope.slots!.limit
 
 /** Takes a visit out of line (it is not going to start). */
 export function dequeue(state: RunState, node: NodeState): void {
@@ -40,13 +42,28 @@ export function retakeSlot(state: RunState, node: NodeState): void {
 }
 
 function releaseScopes(state: RunState, node: NodeState): void {
-  for (const scope of boundedScopes(node.scope)) {
-    scope.slots!.used--
-    const [next] = scope.slots!.queue
-    if (next && scope.slots!.used < scope.slots!.limit) {
-      scope.slots!.queue.delete(next)
-      enqueue(state, next)
+  const bounded = boundedScopes(node.scope)
+  for (const scope of bounded) scope.slots!.used--
+  for (const scope of bounded.reverse()) letIn(state, scope)
+}
+
+/**
+ * Lets in what waits at a child pipeline while it has slots. One whose queue waits for a pipeline around it stands in
+ * that one's line itself, so that visits only ever move inward: no wake-up is lost, and none is repeated.
+ */
+function letIn(state: RunState, scope: Scope): void {
+  const { queue } = scope.slots!
+  for (const next of queue) {
+    if (isFull(scope)) return
+    const [, ...around] = boundedScopes(scope)
+    const full = around.find(isFull)
+    if (full) {
+      full.slots!.queue.add(scope)
+      return
     }
+    queue.delete(next)
+    if ('def' in next) enqueue(state, next)
+    else letIn(state, next)
   }
 }
 

@@ -94,7 +94,7 @@ export interface Scope {
   /** Routes taken whose downstream has still to stop. */
   readonly entering: Map<NodeState, NodeState>
   /** Child pipelines bound what runs inside them. */
-  slots: { limit: number; used: number; readonly queue: Set<NodeState> } | undefined
+  slots: { limit: number; used: number; readonly queue: Set<NodeState | Scope> } | undefined
   readonly rollup: Rollup
   result: Result | undefined
   failure: Failure | undefined

@@ -289,3 +289,40 @@ nodes: ${nodes}`
     expect(hooks(world)).toEqual([['c', 'on_finish', 'my-end', 'error']])
   })
 })
+
+describe('slots of nested child pipelines', () => {
+  test('no visit that waits is forgotten: all run, never more than any bound', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'spanwright-'))
+    folders.push(folder)
+    const lanes = (n: number, inside: string): string =>
+      `nodes: [{ id: f, fanout: { count: ${n}, nodes: [${inside}] } }]`
+    writeFileSync(path.join(folder, 'inner.yaml'), `name: inner\nmax_parallel: 2\n${lanes(5, '{ id: s, run: x }')}`)
+    writeFileSync(
+      path.join(folder, 'middle.yaml'),
+      `name: middle\nmax_parallel: 3\n${lanes(4, '{ id: c, child: { file: inner.yaml } }')}`,
+    )
+    writeFileSync(
+      path.join(folder, 'parent.yaml'),
+      `name: outer\nmax_parallel: 4\n${lanes(2, '{ id: m, child: { file: middle.yaml } }')}`,
+    )
+    const { pipeline } = await parsePipelineFile(path.join(folder, 'parent.yaml'))
+    const open = new Map<string, number>()
+    const most = new Map<string, number>()
+    const world = new World(pipeline, (command) => ({ takes: 1 + (command.id.length % 7) }))
+    world.onEntry = ({ event }) => {
+      if (event.type !== 'attempt.started' && event.type !== 'attempt.finished') return
+      const [, run = '', middle = '', inner = ''] = /^((f:\d+\/m\/)f:\d+\/c\/)/.exec(event.node)
+        ? ['', '', /^f:\d+\/m\//.exec(event.node)![0], /^f:\d+\/m\/f:\d+\/c\//.exec(event.node)![0]]
+        : []
+      for (const scope of [run, middle, inner]) {
+        open.set(scope, (open.get(scope) ?? 0) + (event.type === 'attempt.started' ? 1 : -1))
+        most.set(scope, Math.max(most.get(scope) ?? 0, open.get(scope)!))
+      }
+    }
+    world.create().play()
+    expect(world.finished).toMatchObject({ result: 'success', totals: { attempts: 40 } })
+    expect(most.get('')).toBe(4)
+    for (const [scope, count] of most)
+      expect([scope, count]).toEqual([scope, Math.min(count, scope === '' ? 4 : scope.endsWith('/c/') ? 2 : 3)])
+  })
+})
