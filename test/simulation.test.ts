@@ -10,12 +10,16 @@ import { checkInvariants } from './support/invariants.ts'
 import { randomOf, randomPipelines, type Random } from './support/random-pipeline.ts'
 import { failureOf, pipelineOf, World, type Script } from './support/world.ts'
 
-const DEFAULT_SEEDS = 150
-const [FIRST = 1, LAST = FIRST] = process.env['SEED']?.split('-').map(Number) ?? [
-  1,
-  Number(process.env['SEEDS'] ?? DEFAULT_SEEDS),
-]
-const SEEDS = Array.from({ length: LAST - FIRST + 1 }, (_, i) => FIRST + i)
+/** Seeds that found something once. */
+const KNOWN = [1121, 1197, 1250, 1271, 1390, 1436, 1464, 1663, 1743, 2699]
+const DEFAULT_SEEDS = 110
+
+function seeds(): number[] {
+  const { SEED, SEEDS } = process.env
+  const [first = 1, last = first] = SEED?.split('-').map(Number) ?? [1, Number(SEEDS ?? DEFAULT_SEEDS)]
+  const range = Array.from({ length: last - first + 1 }, (_, i) => first + i)
+  return SEED === undefined && SEEDS === undefined ? [...range, ...KNOWN] : range
+}
 
 /** Outcomes are a function of the attempt, not of when it is asked: a crash and its resume meet the same world. */
 function randomScript(seed: number): Script {
@@ -104,7 +108,7 @@ const finishedVisits = (entries: readonly Entry[]): Set<string> => {
 }
 
 describe('simulation', () => {
-  test.each(SEEDS)('seed %i', { timeout: 120_000 }, (seed) =>
+  test.each(seeds())('seed %i', { timeout: 120_000 }, (seed) =>
     simulate(seed).catch((error: unknown) => {
       throw new Error(`seed ${seed}: ${String(error)}\n  ${World.latest?.lines().slice(-60).join('\n  ')}`, {
         cause: error,
