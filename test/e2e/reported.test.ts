@@ -115,6 +115,7 @@ nodes:
   const NOISE = [
     `echo "error in /tmp/w$n-$$/x.ts:$((n*17)): cannot load deadbeef$n$n after $((n*131))ms on port $((4000+n))" >&2`,
     `if [ $((n % 2)) = 0 ]; then echo '{"code":"E1","file":"a.ts"}'; else echo '{"file":"a.ts","code":"E1"}'; fi >&2`,
+    `echo 'error: the module that was asked for could not be loaded because its entry point refers to a file that is not part of the package and no fallback was configured for it' | fold -s -w $((50 + n * 20)) >&2`,
   ]
   test.each(NOISE)('stop at the breaker when only noise differs: %s', async (noise) => {
     const cwd = pipelineDirectory(loop(`${noise}; exit 1`))

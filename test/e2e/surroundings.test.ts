@@ -252,3 +252,19 @@ test('what each way of showing writes: colours only where asked, nothing where q
   expect(quiet.stderr).toMatch(/exited with code 4/)
   await eventually(() => runIds(cwd).length === 4)
 })
+
+test('a trace that cannot be delivered is said to be, with what to do; the result is not touched', async () => {
+  const cwd = pipelineDirectory('name: away\nnodes: [ { id: a, run: "true" } ]\n')
+  const runWith = (endpoint: string) =>
+    runCli(['run', 'p.yaml'], { cwd, env: { ...utf8, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } })
+  const [nobody, nonsense] = await Promise.all([runWith('http://127.0.0.1:9'), runWith('nonsense')])
+  expect([nobody.exitCode, nonsense.exitCode]).toEqual([0, 0])
+  expect(nobody.stderr).toMatch(/could not be delivered yet: .*`spanwright trace export \w{26}`/)
+  expect(nonsense.stderr).toContain('OTEL_EXPORTER_OTLP_ENDPOINT is not a URL')
+  const [, runId] = /trace export (\w{26})/.exec(nobody.stderr)!
+  const exported = await runCli(['trace', 'export', runId!, '--endpoint', sink.url], { cwd })
+  expect(exported).toMatchObject({ exitCode: 0 })
+  const traceId = /trace ([0-9a-f]{32})/.exec(nobody.stderr)?.[1]
+  const names = sink.spans.filter((span) => span.traceId === traceId).map(({ name }) => name)
+  expect(names.toSorted()).toEqual(['RUN away', 'a', 'a attempt'])
+})
