@@ -138,7 +138,9 @@ describe('a run inside a step', () => {
     expect(
       linesOf(cwd, 'markers.txt')[0]
         ?.split(',')
-        .map((marker) => marker.split('/')[1]),
+        .map((marker) => marker.split('/')[1])
+        // The tests may run inside a run themselves.
+        .slice(-2),
     ).toEqual(['nested@1.1', 'deep@1.1'])
   })
 
