@@ -11,6 +11,7 @@ import { dropBudgets } from './spend.ts'
 import type { FanoutNode, Node } from './pipeline.ts'
 import { LIMITS } from './limits.ts'
 import type { JsonObject } from './json.ts'
+import { closeScope } from './node-summary.ts'
 import { outputsOf } from './scope-view.ts'
 
 export function onExpanded(state: RunState, event: EventOf<'fanout.expanded'>): void {
@@ -89,11 +90,13 @@ export function onBranchFinished(state: RunState, event: EventOf<'branch.finishe
     retried: event.children.retried > 0,
     canceledRun: event.canceled_run ?? false,
     scope: undefined,
+    closed: undefined,
   }
   // A branch that did not end well may be gone back into by a resume or a retry; the others shrink to their result.
   if (isFailing(event.result) || event.result === 'cancellation') branch.scope = scope
   else {
     dropBudgets(state, scope)
+    branch.closed = closeScope(state, scope)
     state.scopes.delete(scope.prefix)
   }
   fanout.ended.set(branch.index, branch)

@@ -18,6 +18,7 @@ import {
   withdraw,
 } from './readiness.ts'
 import { announce } from './evolve-resume.ts'
+import { closeScope } from './node-summary.ts'
 import { enqueue } from './slots.ts'
 import { dropBudgets, endWork, newBudget, startWork, worksThroughout } from './spend.ts'
 import { newScope, nodeAt, type RunState, type Scope } from './state.ts'
@@ -225,6 +226,7 @@ export function onFinished(state: RunState, event: EventOf<'node.finished'>, at:
 /** A child pipeline that ended well shrinks to its outputs. */
 function closeInner(state: RunState, node: NodeState): void {
   dropBudgets(state, node.inner!)
+  node.closed = closeScope(state, node.inner!)
   state.scopes.delete(node.inner!.prefix)
   node.inner = undefined
 }

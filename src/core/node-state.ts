@@ -6,6 +6,7 @@ import type { Failure, Result } from './failure.ts'
 import { nodePath } from './ids.ts'
 import type { Json, JsonObject } from './json.ts'
 import type { Budget, HookEvent, Node } from './pipeline.ts'
+import type { ClosedScope } from './node-summary.ts'
 import type { Scope } from './state.ts'
 
 /** What a running visit is doing. `settling` = its outcome is known, hooks may run. */
@@ -87,6 +88,8 @@ export interface NodeState {
   broken: Failure | undefined
   hooks: HookRun | undefined
   inner: Scope | undefined
+  /** In place of `inner` once it ended well. */
+  closed: ClosedScope | undefined
   fanout: FanoutState | undefined
   /** Checks that are done, in the order in which they run. */
   checkIndex: number
@@ -189,6 +192,8 @@ export interface BranchResult {
   readonly retried: boolean
   readonly canceledRun: boolean
   scope: Scope | undefined
+  /** In place of `scope` once it ended well. */
+  closed: ClosedScope | undefined
 }
 
 export interface BudgetState {
@@ -267,6 +272,7 @@ export function newNode(def: Node, scope: Scope): NodeState {
     broken: undefined,
     hooks: undefined,
     inner: undefined,
+    closed: undefined,
     fanout: undefined,
     checkIndex: 0,
     checkOpen: false,

@@ -130,6 +130,7 @@ export function forget(state: RunState, node: NodeState): void {
     attempt: undefined,
     hooks: undefined,
     inner: undefined,
+    closed: undefined,
     fanout: undefined,
     checkIndex: 0,
     checkOpen: false,

@@ -226,4 +226,3 @@ export function setAlarm(state: RunState, budget: BudgetState): void {
 
 /** The scope's own rollup as of now, for an event. */
 export const copyRollup = (rollup: Rollup): Rollup => ({ ...rollup, tokens: { ...rollup.tokens } })
-

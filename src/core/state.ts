@@ -51,6 +51,8 @@ export interface RunState {
   readonly budgets: Map<string, BudgetState>
   hookFailures: HookFailure[]
   branches: number
+  /** Lines kept of nodes in scopes that ended well. */
+  linesKept: number
   nodesFinished: number
   /** The judged result, from `run.concluded` on; hooks and the sweep follow. */
   concluded: { readonly result: Result; readonly failure: Failure | undefined } | undefined
@@ -145,6 +147,7 @@ export function newRun(pipeline: Pipeline, expressions: Expressions): RunState {
     budgets: new Map(),
     hookFailures: [],
     branches: 0,
+    linesKept: 0,
     nodesFinished: 0,
     concluded: undefined,
     hooks: undefined,

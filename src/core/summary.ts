@@ -1,29 +1,10 @@
 // Owns: what a state says about the run as a whole: final.json, `show` and `status` are made of it.
 import type { HookFailure, Totals } from './event-values.ts'
 import type { Failure, Result } from './failure.ts'
-import { LIMITS } from './limits.ts'
-import { fanoutChildren } from './fanout-outcome.ts'
+import { collectNodes, type NodeSummary } from './node-summary.ts'
 import { copyRollup } from './spend.ts'
-import type { RunState, Scope } from './state.ts'
-import type { NodeState } from './node-state.ts'
+import type { RunState } from './state.ts'
 import { toTimestamp } from './time.ts'
-
-export interface NodeSummary {
-  readonly path: string
-  readonly kind: string
-  readonly result: Result | 'running' | 'pending'
-  readonly visits: number
-  readonly attempts: number
-  readonly retries: number
-  readonly failure?: Failure | undefined
-  readonly label?: string | undefined
-  readonly partial?: boolean | undefined
-  readonly tolerated?: boolean | undefined
-  /** Fan-outs: branches by how they came out. */
-  readonly children?:
-    | { readonly total: number; readonly failed: number; readonly retried: number; readonly skipped: number }
-    | undefined
-}
 
 export interface RunSummary {
   readonly run_id: string
@@ -52,7 +33,7 @@ export const totalsOf = (state: RunState): Totals => ({
 /** Of an ended run: final.json. Of a running one: the same as far as it is known. */
 export function summaryOf(state: RunState): RunSummary {
   const nodes: NodeSummary[] = []
-  const total = collect(state.root, nodes)
+  const total = collectNodes(state.root, nodes)
   return {
     run_id: state.runId,
     pipeline: state.pipeline.name,
@@ -68,39 +49,5 @@ export function summaryOf(state: RunState): RunSummary {
     trace_id: state.traceId,
     execution: state.execution,
     resumable: state.resumable,
-  }
-}
-
-/** Nodes of the scope and of what is held inside it (open, failed, canceled); branches that ended well are counts. */
-function collect(scope: Scope, into: NodeSummary[]): number {
-  let total = 0
-  for (const node of scope.nodes.values()) {
-    total++
-    if (into.length < LIMITS.finalNodes) into.push(summarise(node))
-    for (const inner of innerOf(node)) total += collect(inner, into)
-  }
-  return total
-}
-
-function* innerOf(node: NodeState): Generator<Scope> {
-  if (node.inner) yield node.inner
-  for (const branch of node.fanout?.ended.values() ?? []) if (branch.scope) yield branch.scope
-  for (const scope of node.fanout?.open.values() ?? []) yield scope
-}
-
-function summarise(node: NodeState): NodeSummary {
-  const done = node.phase === 'done' || node.phase === 'routing'
-  return {
-    path: node.path,
-    kind: node.def.kind,
-    result: done ? node.result! : node.phase === 'idle' ? 'pending' : 'running',
-    visits: node.visits,
-    attempts: node.attemptsTotal,
-    retries: node.retriesTotal,
-    ...(node.failure && { failure: node.failure }),
-    ...(node.label !== undefined && { label: node.label }),
-    ...(node.partial && { partial: true }),
-    ...(node.tolerated && { tolerated: true }),
-    ...(node.fanout && { children: fanoutChildren(node.fanout) }),
   }
 }

@@ -2,7 +2,8 @@
 // the process died ended with it, and what never began was not reached.
 import type { Failure, Result } from '../core/failure.ts'
 import type { RunState } from '../core/state.ts'
-import { summaryOf, type NodeSummary } from '../core/summary.ts'
+import type { NodeSummary } from '../core/node-summary.ts'
+import { summaryOf } from '../core/summary.ts'
 import type { Final } from '../journal/final.ts'
 
 /** `ended` for a run whose journal cannot say how it ended. Throws when nobody can: that would be a bug of the caller. */

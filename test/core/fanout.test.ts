@@ -1,7 +1,9 @@
 // DESIGN 3, Fan-out: branches and their keys, bounds, joins, failures, outputs and counts.
 import { describe, expect, test } from 'vitest'
 import { neededSuccesses } from '../../src/core/policy.ts'
+import { summaryOf } from '../../src/core/summary.ts'
 import { attempts, cause, chain, play, results, SIGINT, worldOf } from '../support/play.ts'
+import { answers, pipelineOf, World } from '../support/world.ts'
 
 const keys = (world: Awaited<ReturnType<typeof play>>, node = 'f'): string[] =>
   world.events('branch.started', node).map((event) => event.branch.key)
@@ -385,4 +387,17 @@ nodes:
     )
     expect(started.join_links_omitted).toBe(20)
   })
+})
+
+test('final.json lists the nodes of branches that ended well, too, and a fan-out sums up their attempts', async () => {
+  const text =
+    'name: p\nnodes:\n  - id: f\n    fanout: { each: [a, b], nodes: [{ id: x, run: "true", retry: { max_attempts: 3, initial: 1s } }] }\n'
+  const world = new World(await pipelineOf(text), answers({ x: ['once', 'twice', 'ok'] })).create().play()
+  const { nodes, nodes_total } = summaryOf(world.state)
+  expect(nodes.map(({ path, attempts, retries }) => [path, attempts, retries])).toEqual([
+    ['f', 6, 4],
+    ['f:a/x', 3, 2],
+    ['f:b/x', 3, 2],
+  ])
+  expect(nodes_total).toBe(3)
 })
