@@ -50,7 +50,7 @@ const same: readonly [what: string, tellings: readonly string[]][] = [
   ['times of day', ['[16:42:11] build failed', '[09:00:01.250] build failed']],
   ['durations', ['gave up after 12ms', 'gave up after 3.5 seconds']],
   ['durations', ['timed out after 1h', 'timed out after 90 min']],
-  ['absolute paths', ['cannot open /home/ada/work/src/main.ts', 'cannot open /builds/77/src/main.ts']],
+  ['absolute paths', ['cannot open /home/ada/site/src/main.ts', 'cannot open /builds/77/src/main.ts']],
   ['relative paths', ['cannot open ./a/b/main.ts', 'cannot open ../../x/main.ts']],
   ['Windows paths', ['cannot open C:\\Users\\ada\\main.ts', 'cannot open D:\\x\\main.ts']],
   ['temporary names', ['cannot open /tmp/build-Xk29aQ/out.txt', 'cannot open /tmp/build-9zQwe1/out.txt']],
