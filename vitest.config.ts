@@ -13,7 +13,15 @@ export default defineConfig({
     update: false,
     allowOnly: false,
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [...endToEnd, ...packaging], ...shared } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [...endToEnd, ...packaging],
+          setupFiles: ['test/support/property-seed.ts'],
+          ...shared,
+        },
+      },
       { test: { name: 'e2e', include: endToEnd, globalSetup: ['test/support/built.ts'], ...shared } },
       { test: { name: 'packaging', include: packaging, globalSetup: ['test/support/built.ts'], ...shared } },
     ],
