@@ -1,0 +1,212 @@
+// Owns: every metric: name, instrument, unit, buckets. Dashboards, alert rules and the collector's configuration use
+// these names in their Prometheus form; nothing else spells them. Never an id of a run, attempt or branch on a metric.
+import { ATTR } from './names.ts'
+
+export type Instrument = 'counter' | 'histogram' | 'gauge'
+
+export interface MetricSpec {
+  readonly name: string
+  readonly instrument: Instrument
+  /** UCUM; `{…}` is an annotation and no part of the Prometheus name. */
+  readonly unit: string
+  readonly description: string
+  /** Upper bounds of the buckets of a histogram. */
+  readonly boundaries?: readonly number[]
+  readonly attributes: readonly string[]
+}
+
+/** Seconds, for work of 10 ms to 8 h. */
+const DURATION = [
+  0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 28_800,
+]
+/** Powers of four: the boundaries of the GenAI semantic conventions. */
+const TOKENS = [
+  1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864,
+]
+
+const { pipelineName, taskName, taskRunResult, errorType } = ATTR
+
+export const METRIC = {
+  runDuration: {
+    name: 'cicd.pipeline.run.duration',
+    instrument: 'histogram',
+    unit: 's',
+    description: 'Duration of runs that ended.',
+    boundaries: DURATION,
+    attributes: [pipelineName, 'cicd.pipeline.run.state', ATTR.pipelineResult, errorType],
+  },
+  attemptDuration: {
+    name: 'spanwright.attempt.duration',
+    instrument: 'histogram',
+    unit: 's',
+    description: 'Duration of attempts that ended.',
+    boundaries: DURATION,
+    attributes: [pipelineName, taskName, ATTR.nodeKind, taskRunResult, errorType, ATTR.attemptNumber],
+  },
+  branchDuration: {
+    name: 'spanwright.branch.duration',
+    instrument: 'histogram',
+    unit: 's',
+    description: 'Duration of fan-out branches that ended.',
+    boundaries: DURATION,
+    attributes: [pipelineName, taskName, taskRunResult],
+  },
+  joinWait: {
+    name: 'spanwright.join.wait.duration',
+    instrument: 'histogram',
+    unit: 's',
+    description: 'Time a fan-out went on after its first branch had ended.',
+    boundaries: DURATION,
+    attributes: [pipelineName, taskName],
+  },
+  attempts: {
+    name: 'spanwright.attempts',
+    instrument: 'counter',
+    unit: '{attempt}',
+    description: 'Attempts that ended.',
+    attributes: [pipelineName, taskName, taskRunResult],
+  },
+  retries: {
+    name: 'spanwright.retries',
+    instrument: 'counter',
+    unit: '{retry}',
+    description: 'Retries; error.type is the code of the failure that was retried.',
+    attributes: [pipelineName, taskName, errorType],
+  },
+  breakersOpened: {
+    name: 'spanwright.breakers.opened',
+    instrument: 'counter',
+    unit: '{breaker}',
+    description: 'Times the breaker stopped a node that failed in the same way again and again.',
+    attributes: [pipelineName, taskName],
+  },
+  tokenUsage: {
+    name: 'gen_ai.client.token.usage',
+    instrument: 'histogram',
+    unit: '{token}',
+    description: 'Tokens of one attempt. The types input (uncached), cache_read, cache_creation and output add up.',
+    boundaries: TOKENS,
+    attributes: [pipelineName, taskName, ATTR.genAiRequestModel, 'gen_ai.token.type'],
+  },
+  cost: {
+    name: 'spanwright.cost',
+    instrument: 'counter',
+    unit: '{USD}',
+    description: 'Cost of attempts with a known price.',
+    attributes: [pipelineName, taskName, ATTR.genAiRequestModel, ATTR.costSource, taskRunResult],
+  },
+  unpriced: {
+    name: 'spanwright.cost.unpriced',
+    instrument: 'counter',
+    unit: '{attempt}',
+    description: 'Attempts that used tokens at an unknown price.',
+    attributes: [pipelineName, taskName, ATTR.genAiRequestModel],
+  },
+  heartbeat: {
+    name: 'spanwright.heartbeat.time',
+    instrument: 'gauge',
+    unit: 's',
+    description: 'Unix time at which the process that runs a run was last seen.',
+    attributes: [],
+  },
+  runsOpen: {
+    name: 'spanwright.runs.open',
+    instrument: 'gauge',
+    unit: '{run}',
+    description: 'Runs under way.',
+    attributes: [pipelineName],
+  },
+  branchesOpen: {
+    name: 'spanwright.branches.open',
+    instrument: 'gauge',
+    unit: '{branch}',
+    description: 'Fan-out branches under way.',
+    attributes: [pipelineName, taskName],
+  },
+  attemptsOpen: {
+    name: 'spanwright.attempts.open',
+    instrument: 'gauge',
+    unit: '{attempt}',
+    description: 'Attempts under way.',
+    attributes: [pipelineName, taskName],
+  },
+  attemptsWaiting: {
+    name: 'spanwright.attempts.waiting',
+    instrument: 'gauge',
+    unit: '{attempt}',
+    description: 'Attempts that wait for a limit to pass; they count as open too.',
+    attributes: [pipelineName, taskName],
+  },
+  gatesOpen: {
+    name: 'spanwright.gates.open',
+    instrument: 'gauge',
+    unit: '{gate}',
+    description: 'Gates that wait for an answer.',
+    attributes: [pipelineName, taskName],
+  },
+  gateOldest: {
+    name: 'spanwright.gate.oldest_open.time',
+    instrument: 'gauge',
+    unit: 's',
+    description: 'Unix time at which the oldest open gate was opened.',
+    attributes: [pipelineName, taskName],
+  },
+  oldestStart: {
+    name: 'spanwright.attempt.oldest_start.time',
+    instrument: 'gauge',
+    unit: 's',
+    description: 'Unix time at which the oldest open attempt started.',
+    attributes: [pipelineName, taskName],
+  },
+  oldestProgress: {
+    name: 'spanwright.attempt.oldest_progress.time',
+    instrument: 'gauge',
+    unit: 's',
+    description: 'Unix time of the last progress of the open attempt that is idle for longest; waits for limits left out.',
+    attributes: [pipelineName, taskName],
+  },
+  stallTimeout: {
+    name: 'spanwright.attempt.stall_timeout',
+    instrument: 'gauge',
+    unit: 's',
+    description: 'How long an attempt of the node may make no progress.',
+    attributes: [pipelineName, taskName],
+  },
+  attemptDeadline: {
+    name: 'spanwright.attempt.deadline.time',
+    instrument: 'gauge',
+    unit: 's',
+    description: 'Unix time at which the first open attempt reaches its timeout.',
+    attributes: [pipelineName, taskName],
+  },
+  breakerOpen: {
+    name: 'spanwright.breaker.open',
+    instrument: 'gauge',
+    unit: '{breaker}',
+    description: '1 from the opening of a breaker until its run ends.',
+    attributes: [pipelineName, taskName],
+  },
+  budgetUsed: {
+    name: 'spanwright.budget.used_ratio',
+    instrument: 'gauge',
+    unit: '1',
+    description: 'Used share of a budget; without a node it is the budget of the run.',
+    attributes: [pipelineName, taskName, ATTR.budgetKind],
+  },
+  telemetryBacklog: {
+    name: 'spanwright.telemetry.backlog',
+    instrument: 'gauge',
+    unit: '{entry}',
+    description: 'Journal entries whose spans are not delivered yet.',
+    attributes: [],
+  },
+  telemetryRefused: {
+    name: 'spanwright.telemetry.refused',
+    instrument: 'counter',
+    unit: '{item}',
+    description: 'Spans, log records and data points that the receiver refused for good.',
+    attributes: ['spanwright.telemetry.signal'],
+  },
+} as const satisfies { readonly [key: string]: MetricSpec }
+
+export type MetricKey = keyof typeof METRIC
