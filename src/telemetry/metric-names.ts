@@ -20,9 +20,7 @@ const DURATION = [
   0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 28_800,
 ]
 /** Powers of four: the boundaries of the GenAI semantic conventions. */
-const TOKENS = [
-  1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864,
-]
+const TOKENS = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864]
 
 const { pipelineName, taskName, taskRunResult, errorType } = ATTR
 
@@ -162,7 +160,8 @@ export const METRIC = {
     name: 'spanwright.attempt.oldest_progress.time',
     instrument: 'gauge',
     unit: 's',
-    description: 'Unix time of the last progress of the open attempt that is idle for longest; waits for limits left out.',
+    description:
+      'Unix time of the last progress of the open attempt that is idle for longest; waits for limits left out.',
     attributes: [pipelineName, taskName],
   },
   stallTimeout: {
