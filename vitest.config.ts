@@ -1,9 +1,12 @@
-// Three projects: unit (everything beside src/, from source), e2e (starts the built CLI) and packaging
-// (packs and installs). `npm test` runs all three.
+// `npm test`: unit (everything beside src/, from source), e2e (starts the built CLI) and packaging (packs and installs).
+// On their own, as they need more than Node: stack (real collector, Jaeger, Prometheus, Alertmanager) and agents (real
+// agent clients).
 import { defineConfig } from 'vitest/config'
 
 const endToEnd = ['test/e2e/**/*.test.ts']
 const packaging = ['test/project/packaging.test.ts', 'test/project/packages.test.ts']
+const stack = ['test/stack/**/*.test.ts']
+const agents = ['test/agents/**/*.test.ts']
 const shared = { testTimeout: 20_000, hookTimeout: 60_000 }
 
 export default defineConfig({
@@ -17,12 +20,33 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...endToEnd, ...packaging],
+          exclude: [...endToEnd, ...packaging, ...stack, ...agents],
           setupFiles: ['test/support/property-seed.ts'],
           ...shared,
         },
       },
       { test: { name: 'e2e', include: endToEnd, globalSetup: ['test/support/built.ts'], ...shared } },
+      {
+        test: {
+          name: 'stack',
+          include: stack,
+          globalSetup: ['test/support/built.ts'],
+          // One stack at a time on a small machine; servers take seconds, their compilation much longer.
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 3_600_000,
+        },
+      },
+      {
+        test: {
+          name: 'agents',
+          include: agents,
+          globalSetup: ['test/support/built.ts'],
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 900_000,
+        },
+      },
       { test: { name: 'packaging', include: packaging, globalSetup: ['test/support/built.ts'], ...shared } },
     ],
   },
