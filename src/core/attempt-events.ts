@@ -17,6 +17,9 @@ export const attemptEvents = [
     delay_ms: z.number().optional(),
     retry_of: z.string().optional(),
     model: z.string().optional(),
+    /** How long its main action may take, and how long it may show no progress. */
+    timeout_ms: z.number().optional(),
+    stall_timeout_ms: z.number().optional(),
   }),
   event('attempt.progressed', {
     ...attempt,

@@ -36,6 +36,8 @@ export function decideStart(state: RunState, node: NodeState): Event[] {
     inputs: evaluated.value ?? {},
     ...(number > 1 && node.delayMs !== undefined && { delay_ms: node.delayMs }),
     ...(before && { retry_of: before.span_id }),
+    ...(node.def.timeout_ms !== undefined && { timeout_ms: node.def.timeout_ms }),
+    ...(node.def.stall_timeout_ms !== undefined && { stall_timeout_ms: node.def.stall_timeout_ms }),
   }
   if (!evaluated.failure) return [started]
   const reason = { ...evaluated.failure, attempt_id: id }

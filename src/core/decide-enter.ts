@@ -97,6 +97,7 @@ export function started(
     parent_span_id: node.scope.spanId,
     ...joinLinks(node),
     ...(state.cancel && { cleanup: true }),
+    ...budgets(node),
   }
   const budget = blockingBudget(state, node)
   const cannot =
@@ -106,6 +107,12 @@ export function started(
   if (cannot) return { ...base, failure: cannot }
   return { ...base, ...begin(state, node, now) }
 }
+
+/** What may be spent here: readers of the journal know no pipeline. */
+export const budgets = ({ def }: NodeState): Partial<EventOf<'node.started'>> => ({
+  ...(def.budget && { budget: { ...def.budget } }),
+  ...(def.kind === 'child' && def.child.pipeline.budget && { child_budget: { ...def.child.pipeline.budget } }),
+})
 
 function visitLimit(node: NodeState): Failure | undefined {
   if (node.visitsCounted < node.def.max_visits) return undefined

@@ -1,7 +1,7 @@
 // Owns: what a node on the agenda does next: enter, go on, conclude, run its hooks, finish, take its route.
 import { decideRetryOf } from './decide-attempt.ts'
 import { decideChecks } from './decide-check.ts'
-import { decideEnter, nodeSpan, started } from './decide-enter.ts'
+import { budgets, decideEnter, nodeSpan, started } from './decide-enter.ts'
 import { decideExpansion } from './decide-fanout.ts'
 import { decideHook, hooksLeft } from './decide-hooks.ts'
 import type { Event, EventOf } from './events.ts'
@@ -66,6 +66,7 @@ function continued(state: RunState, node: NodeState): Event {
     parent_span_id: node.scope.spanId,
     continues: node.spanId,
     ...dueTimes(node),
+    ...budgets(node),
   }
 }
 

@@ -34,6 +34,7 @@ export function decideCreate(state: RunState, input: InputOf<'create'>): Event[]
       pipeline: { name: state.pipeline.name, hash: input.pipeline_hash },
       params: input.params,
       max_parallel: input.max_parallel,
+      ...(state.pipeline.budget && { budget: { ...state.pipeline.budget } }),
       execution: 1,
       ...(input.only !== undefined && { only: input.only }),
       ...(input.from !== undefined && { from: input.from }),
@@ -70,6 +71,7 @@ function resumed(
     links: [state.firstSpanId],
     ...(input.inbound && { inbound: input.inbound }),
     ...(input.type === 'resume' && input.pipeline_hash !== undefined && { pipeline_hash: input.pipeline_hash }),
+    ...(state.pipeline.budget && { budget: { ...state.pipeline.budget } }),
     span_id: spanIdOf(state.runId, execution, 'run'),
     parent_span_id: state.firstSpanId,
   }

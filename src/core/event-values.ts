@@ -62,6 +62,15 @@ export const actorSchema = z.looseObject({
 })
 export type Actor = z.infer<typeof actorSchema>
 
+/** What may be spent: on the run, a node over all its visits, or a child pipeline. Readers sum the use themselves. */
+export const budgetSchema = z.looseObject({
+  usd: z.number().optional(),
+  tokens: z.number().optional(),
+  time_ms: z.number().optional(),
+  attempts: z.number().optional(),
+  mode: z.enum(['audit', 'enforce']),
+})
+
 export const inboundSchema = z.looseObject({
   trace_id: z.string(),
   span_id: z.string(),

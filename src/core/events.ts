@@ -6,6 +6,7 @@ import { attemptEvents } from './attempt-events.ts'
 import { failureSchema } from './failure.ts'
 import {
   actorSchema,
+  budgetSchema,
   childrenSchema,
   hookFailureSchema,
   inboundSchema,
@@ -30,6 +31,7 @@ export const eventSchema = z.discriminatedUnion('type', [
     pipeline: z.looseObject({ name: z.string(), hash: z.string() }),
     params: values,
     max_parallel: z.number(),
+    budget: budgetSchema.optional(),
     execution: z.number(),
     /** `--only` / `--from`: the other nodes are skipped as not_reached / count as done. */
     only: z.string().optional(),
@@ -45,6 +47,7 @@ export const eventSchema = z.discriminatedUnion('type', [
     links: z.array(z.string()),
     inbound: inboundSchema.optional(),
     pipeline_hash: z.string().optional(),
+    budget: budgetSchema.optional(),
     retry: z
       .looseObject({ nodes: z.array(z.string()), reset_count: z.boolean(), mode: z.enum(['clean', 'continue']) })
       .optional(),
@@ -79,6 +82,9 @@ export const eventSchema = z.discriminatedUnion('type', [
     due_at: z.string().optional(),
     /** wait and gate: when the visit times out. */
     timeout_at: z.string().optional(),
+    /** The node's own, and that of the child pipeline which starts with this visit. */
+    budget: budgetSchema.optional(),
+    child_budget: budgetSchema.optional(),
     /** After a join: the spans of the branches it joins (capped), and how many were left out. */
     join_links: z.array(z.string()).optional(),
     join_links_omitted: z.number().optional(),

@@ -5,16 +5,8 @@ import { retryHooks } from './hook-list.ts'
 import { visitId } from './ids.ts'
 import { checkOrder } from './policy.ts'
 import { freeSlot, retakeSlot, takeSlot } from './slots.ts'
-import {
-  addSpend,
-  addToRollups,
-  endWork,
-  forBudgets,
-  nothingSpent,
-  startWork,
-  stopClocks,
-  worksThroughout,
-} from './spend.ts'
+import { addSpend, addToRollups, endWork, forBudgets, startWork, stopClocks, worksThroughout } from './spend.ts'
+import { nothingSpent } from './spent.ts'
 import { nodeAt, type RunState } from './state.ts'
 import type { NodeState } from './node-state.ts'
 import { fromTimestamp } from './time.ts'

@@ -2,11 +2,12 @@
 // clocks. Spend is absolute per attempt, so that reports can be repeated; it is never given back.
 import { addCommand, dropCommand, timerId } from './command-queue.ts'
 import { scopesOutward, type RunState, type Scope } from './state.ts'
-import { emptyRollup, type BudgetState, type NodeState, type Spent } from './node-state.ts'
+import type { BudgetState, NodeState, Spent } from './node-state.ts'
 import type { Rollup } from './event-values.ts'
 import { LIMITS } from './limits.ts'
 import type { Cost, Usage } from './outcome.ts'
 import type { Budget } from './pipeline.ts'
+import { spentOf } from './spent.ts'
 
 export const BUDGET_KINDS = ['usd', 'tokens', 'time', 'attempts'] as const
 export type BudgetKind = (typeof BUDGET_KINDS)[number]
@@ -43,23 +44,6 @@ export function addSpend(state: RunState, node: NodeState, usage: Usage | undefi
 }
 
 const total = (tokens: Spent['tokens']): number => tokens.input + tokens.cache_read + tokens.cache_write + tokens.output
-
-function spentOf(usage: Usage | undefined, cost: Cost | undefined, before: Spent): Spent {
-  const tokens = usage
-    ? {
-        input: usage.input,
-        cache_read: usage.cache_read,
-        cache_write: usage.cache_write,
-        output: usage.output,
-        reasoning: usage.reasoning ?? 0,
-      }
-    : before.tokens
-  const priced = cost?.usd ?? (cost ? 0 : before.costUsd)
-  const unpriced = cost ? (cost.usd === null ? 1 : 0) : usage && before.costUsd === 0 ? 1 : before.unpriced
-  return { tokens, costUsd: priced, unpriced }
-}
-
-export const nothingSpent = (): Spent => ({ tokens: { ...emptyRollup().tokens }, costUsd: 0, unpriced: 0 })
 
 // -- budgets
 

@@ -1,8 +1,10 @@
-// Owns: journal entries → finished spans, pure: the same entries give the same spans, byte for byte, in every process.
+// Owns: journal entries → finished spans and log records, pure: the same entries give the same, byte for byte, in every
+// process.
 // No clock (markers get theirs as an argument), no I/O, no SDK.
 import type { Entry, Event } from '../core/events.ts'
 import { hash64 } from '../core/hash.ts'
 import { fromTimestamp } from '../core/time.ts'
+import type { LogRecord } from './log-record.ts'
 import { ATTR, DEFAULT_PAGE_URL, spanName } from './names.ts'
 import { RunSpans, type OpenSpan } from './run-spans.ts'
 import { SPAN_ROWS } from './span-rows.ts'
@@ -22,6 +24,8 @@ export interface ProjectionOptions {
 export interface Projection {
   /** The spans that ended with this entry, in order, children before parents. O(1) but for what it ends. */
   apply(entry: Entry): SpanRecord[]
+  /** The log records of the entry applied last: one for each span event, also for one that the span has no room for. */
+  readonly logs: readonly LogRecord[]
   /** The spans that have not ended, parents first. */
   open(): OpenSpanRecord[]
   readonly openCount: number
@@ -40,10 +44,14 @@ export function createProjection(options: ProjectionOptions = {}): Projection {
   return {
     apply(entry) {
       spans.ended = []
+      spans.logs = []
       // A journal of a later version may hold events that this one does not know.
       const row = ROWS[entry.event.type]
       row?.(spans, entry.event, toMicros(entry.at))
       return spans.ended
+    },
+    get logs() {
+      return spans.logs
     },
     open: () => spans.openRecords(),
     get openCount() {

@@ -5,6 +5,8 @@ import type { InboundContext } from '../core/event-values.ts'
 import type { Failure, Result } from '../core/failure.ts'
 import { visitId } from '../core/ids.ts'
 import type { Cost, ProcessFacts, Usage } from '../core/outcome.ts'
+import type { LogRecord } from './log-record.ts'
+import { toLogRecord } from './log-rows.ts'
 import { ATTR, LINK } from './names.ts'
 import {
   bounded,
@@ -78,6 +80,8 @@ interface Identity {
 export class RunSpans {
   /** Spans that ended with the current entry, children before parents. */
   ended: SpanRecord[] = []
+  /** Log records of the current entry. */
+  logs: LogRecord[] = []
   private identity: Identity | undefined
   private runSpanId: string | undefined
   /** By span id, in the order of opening: parents come before children. */
@@ -170,11 +174,14 @@ export class RunSpans {
     return span
   }
 
-  /** Nothing is added to a span that has ended: `span` is undefined then. */
+  /** One more event and its log record. Nothing is added to a span that has ended: `span` is undefined then. */
   addEvent(span: OpenSpan | undefined, name: string, atUs: number, attributes: Attributes): void {
     if (!span) return
-    if (span.events.length < EVENTS_PER_SPAN) span.events.push({ name, atUs, attributes })
+    const event: SpanEvent = { name, atUs, attributes }
+    if (span.events.length < EVENTS_PER_SPAN) span.events.push(event)
     else span.droppedEvents += 1
+    const { spanId } = span.opening
+    this.logs.push(toLogRecord(event, { traceId: this.identity?.traceId ?? '', spanId, attributes: span.attributes }))
   }
 
   link(spanId: string, relation: string): SpanLink {

@@ -1,0 +1,235 @@
+// Owns: the table event type → increments of counters and recordings of histograms, and what becomes open or closed.
+// A new event does not compile without its row; `null` says that it is none of the metrics' business.
+// Summed over a run's entries the increments are what final.json says (the simulation proves it).
+import type { EventOf, EventType } from '../core/events.ts'
+import type { Failure, Result } from '../core/failure.ts'
+import { visitId } from '../core/ids.ts'
+import { fromTimestamp } from '../core/time.ts'
+import { ATTR } from './names.ts'
+import { book, goOn, modelOf, stand, type OpenAttempt, type OpenWork } from './open-work.ts'
+import { idOf } from './run-rows.ts'
+import { bounded, isFailed } from './span-attributes.ts'
+import type { Attributes } from './span-record.ts'
+
+export type MeasurementRow<T extends EventType> = (work: OpenWork, event: EventOf<T>, atUs: number) => void
+
+const seconds = (fromUs: number, toUs: number): number => Math.max(0, toUs - fromUs) / 1_000_000
+const errorType = (result: Result, failure: Failure | undefined): Attributes =>
+  failure && isFailed(result) ? { [ATTR.errorType]: failure.code } : {}
+
+// -- the run
+
+const runCreated: MeasurementRow<'run.created'> = (work, event, atUs) => {
+  work.pipeline = bounded(event.pipeline.name)
+  begin(work, atUs)
+}
+
+const runResumed: MeasurementRow<'run.resumed'> = (work, _event, atUs) => begin(work, atUs)
+
+function begin(work: OpenWork, atUs: number): void {
+  work.isOpen = true
+  work.executionStartedUs = atUs
+}
+
+/** An execution that broke off counts as one duration; how the run ends after a resume is another. */
+const runInterrupted: MeasurementRow<'run.interrupted'> = (work, event) => {
+  const duration = event.duration_ms ?? (work.lastAliveUs - work.executionStartedUs) / 1_000
+  recordRun(work, { result: 'error', failure: event.failure, durationMs: duration })
+  endExecution(work, 'error')
+}
+
+const runFinished: MeasurementRow<'run.finished'> = (work, event) => {
+  recordRun(work, { result: event.result, failure: event.failure, durationMs: event.duration_ms })
+  endExecution(work, 'cancellation')
+}
+
+function recordRun(
+  work: OpenWork,
+  { result, failure, durationMs }: { result: Result; failure: Failure | undefined; durationMs: number },
+): void {
+  work.record('runDuration', Math.max(0, durationMs) / 1_000, {
+    'cicd.pipeline.run.state': 'executing',
+    [ATTR.pipelineResult]: result,
+    ...errorType(result, failure),
+  })
+}
+
+/** Branches that nobody ended: each counts once, so it counts here; a later execution that goes on with it adds none. */
+function endExecution(work: OpenWork, result: Result): void {
+  for (const spanId of [...work.branches.keys()]) endBranch(work, spanId, { result, atUs: work.lastAliveUs })
+  work.endExecution()
+}
+
+// -- nodes, branches, gates
+
+const nodeStarted: MeasurementRow<'node.started'> = (work, event) => {
+  work.seen(event.node, event.kind)
+  if (event.continues !== undefined && event.kind === 'gate') work.reopenGate(event)
+}
+
+const nodeFinished: MeasurementRow<'node.finished'> = (work, event, atUs) => {
+  work.closeGate(event, event.canceled_run)
+  if (event.kind !== 'fanout') return
+  const first = work.takeFirstEnd(visitId(event.node, event.visit))
+  // One that a resume goes on with has not waited to its end; nor does the time between two executions count.
+  if (first === undefined || event.canceled_run === true) return
+  work.record('joinWait', seconds(first, atUs), { [ATTR.taskName]: idOf(event.node) })
+}
+
+const branchStarted: MeasurementRow<'branch.started'> = (work, event, atUs) => work.openBranch(event, atUs)
+
+const branchFinished: MeasurementRow<'branch.finished'> = (work, event, atUs) => {
+  work.noteBranchEnd(visitId(event.node, event.visit), atUs)
+  endBranch(work, event.span_id, { result: event.result, atUs })
+}
+
+function endBranch(work: OpenWork, spanId: string, { result, atUs }: { result: Result; atUs: number }): void {
+  const branch = work.closeBranch(spanId)
+  if (!branch || branch.counted) return
+  work.record('branchDuration', seconds(branch.startedUs, atUs), {
+    [ATTR.taskName]: branch.node,
+    [ATTR.taskRunResult]: result,
+  })
+}
+
+const gateOpened: MeasurementRow<'gate.opened'> = (work, event, atUs) => work.openGate(event, atUs)
+const gateClosed = (work: OpenWork, event: EventOf<'gate.answered'> | EventOf<'gate.expired'>): void =>
+  work.closeGate(event)
+
+const breakerOpened: MeasurementRow<'breaker.opened'> = (work, event) => {
+  Object.assign(work.node(event.node), { breaker: true, breakerOpen: true })
+  work.record('breakersOpened', 1, { [ATTR.taskName]: idOf(event.node) })
+}
+
+// -- attempts
+
+const attemptStarted: MeasurementRow<'attempt.started'> = (work, event, atUs) => {
+  work.seen(event.node, event.kind)
+  work.attempt(event, atUs)
+}
+
+const attemptProgressed: MeasurementRow<'attempt.progressed'> = (work, event, atUs) => {
+  const attempt = work.attempts.get(event.attempt_id)
+  if (!attempt) return
+  book(attempt, event)
+  const outputUs = event.last_output_at === undefined ? atUs : Math.round(fromTimestamp(event.last_output_at) * 1_000)
+  attempt.progressUs = Math.max(attempt.progressUs, outputUs)
+}
+
+const attemptWaiting: MeasurementRow<'attempt.waiting'> = (work, event, atUs) => {
+  const attempt = work.attempts.get(event.attempt_id)
+  if (!attempt) return
+  attempt.waiting = true
+  stand(attempt, atUs)
+}
+
+const timerFired: MeasurementRow<'timer.fired'> = (work, event, atUs) => {
+  const attempt = event.timer === 'limit' ? work.attempts.get(event.attempt_id ?? '') : undefined
+  if (!attempt) return
+  attempt.waiting = false
+  goOn(attempt, atUs)
+}
+
+/** Its main action is over; checks have timeouts of their own. */
+const attemptActed: MeasurementRow<'attempt.acted'> = (work, event, atUs) => {
+  const attempt = work.attempts.get(event.attempt_id)
+  if (!attempt) return
+  book(attempt, event)
+  attempt.waiting = false
+  goOn(attempt, atUs)
+  stand(attempt, atUs)
+}
+
+const attemptFinished: MeasurementRow<'attempt.finished'> = (work, event, atUs) => {
+  const attempt = work.attempts.get(event.attempt_id)
+  if (attempt) book(attempt, event)
+  endAttempt(work, event, { result: event.result, atUs })
+}
+
+const attemptLost: MeasurementRow<'attempt.lost'> = (work, event) =>
+  endAttempt(work, event, { result: 'error', atUs: work.lastAliveUs })
+
+function endAttempt(
+  work: OpenWork,
+  event: { readonly attempt_id: string; readonly failure?: Failure | undefined },
+  { result, atUs }: { result: Result; atUs: number },
+): void {
+  const attempt = work.attempts.get(event.attempt_id)
+  if (!attempt) return
+  work.attempts.delete(event.attempt_id)
+  const task = { [ATTR.taskName]: attempt.node }
+  const ended = { ...task, [ATTR.taskRunResult]: result }
+  work.record('attempts', 1, ended)
+  work.record('attemptDuration', seconds(attempt.startedUs, atUs), {
+    ...ended,
+    [ATTR.nodeKind]: attempt.kind,
+    [ATTR.attemptNumber]: attempt.number < 4 ? String(attempt.number) : '4+',
+    ...errorType(result, event.failure),
+  })
+  recordSpend(work, attempt, result)
+}
+
+function recordSpend(work: OpenWork, attempt: OpenAttempt, result: Result): void {
+  const { tokens, costUsd, unpriced } = attempt.spent
+  const model = modelOf(attempt)
+  const base = {
+    [ATTR.taskName]: attempt.node,
+    ...(model === undefined ? {} : { [ATTR.genAiRequestModel]: model }),
+  }
+  for (const [type, value] of [
+    ['input', tokens.input],
+    ['cache_read', tokens.cache_read],
+    ['cache_creation', tokens.cache_write],
+    ['output', tokens.output],
+  ] as const)
+    if (value > 0) work.record('tokenUsage', value, { ...base, 'gen_ai.token.type': type })
+  if (costUsd > 0)
+    work.record('cost', costUsd, { ...base, [ATTR.costSource]: attempt.source, [ATTR.taskRunResult]: result })
+  if (unpriced > 0) work.record('unpriced', unpriced, base)
+}
+
+const retryScheduled: MeasurementRow<'retry.scheduled'> = (work, event) =>
+  work.record('retries', 1, { [ATTR.taskName]: idOf(event.node), [ATTR.errorType]: event.failure.code })
+
+export const MEASUREMENT_ROWS = {
+  'run.created': runCreated,
+  'run.resumed': runResumed,
+  'run.cancel_requested': null,
+  'run.interrupted': runInterrupted,
+  'run.concluded': null,
+  'run.finished': runFinished,
+  'node.started': nodeStarted,
+  'node.skipped': null,
+  'node.finished': nodeFinished,
+  'fanout.expanded': null,
+  'branch.started': branchStarted,
+  'branch.finished': branchFinished,
+  'attempt.started': attemptStarted,
+  'attempt.progressed': attemptProgressed,
+  'attempt.waiting': attemptWaiting,
+  'attempt.acted': attemptActed,
+  'attempt.finished': attemptFinished,
+  'attempt.lost': attemptLost,
+  'retry.scheduled': retryScheduled,
+  'retry_context.assembled': null,
+  'check.started': null,
+  'check.finished': null,
+  'hook.started': null,
+  'hook.finished': null,
+  'gate.opened': gateOpened,
+  'gate.answered': gateClosed,
+  'gate.expired': gateClosed,
+  'route.taken': null,
+  'route.ignored': null,
+  'timer.fired': timerFired,
+  'signature.counted': null,
+  'breaker.opened': breakerOpened,
+  'budget.warned': null,
+  'budget.exceeded': null,
+  'outcome.normalized': null,
+  'outcome.conflict': null,
+  'stall.detected': null,
+  'processes.ended': null,
+  'log.capped': null,
+  'warning.raised': null,
+} satisfies { readonly [T in EventType]: MeasurementRow<T> | null }
