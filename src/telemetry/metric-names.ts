@@ -1,5 +1,5 @@
-// Owns: every metric: name, instrument, unit, buckets. Dashboards, alert rules and the collector's configuration use
-// these names in their Prometheus form; nothing else spells them. Never an id of a run, attempt or branch on a metric.
+// Generated from src/telemetry/registry/ by `npm run registry`; change it there.
+// Owns: every metric: name, instrument, unit, buckets, attributes. Never an id of a run, attempt or branch.
 import { ATTR } from './names.ts'
 
 export type Instrument = 'counter' | 'histogram' | 'gauge'
@@ -22,8 +22,6 @@ const DURATION = [
 /** Powers of four: the boundaries of the GenAI semantic conventions. */
 const TOKENS = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864]
 
-const { pipelineName, taskName, taskRunResult, errorType } = ATTR
-
 export const METRIC = {
   runDuration: {
     name: 'cicd.pipeline.run.duration',
@@ -31,7 +29,7 @@ export const METRIC = {
     unit: 's',
     description: 'Duration of runs that ended.',
     boundaries: DURATION,
-    attributes: [pipelineName, 'cicd.pipeline.run.state', ATTR.pipelineResult, errorType],
+    attributes: [ATTR.pipelineName, ATTR.pipelineRunState, ATTR.pipelineResult, ATTR.errorType],
   },
   attemptDuration: {
     name: 'spanwright.attempt.duration',
@@ -39,7 +37,14 @@ export const METRIC = {
     unit: 's',
     description: 'Duration of attempts that ended.',
     boundaries: DURATION,
-    attributes: [pipelineName, taskName, ATTR.nodeKind, taskRunResult, errorType, ATTR.attemptNumber],
+    attributes: [
+      ATTR.pipelineName,
+      ATTR.taskName,
+      ATTR.nodeKind,
+      ATTR.taskRunResult,
+      ATTR.errorType,
+      ATTR.attemptNumber,
+    ],
   },
   branchDuration: {
     name: 'spanwright.branch.duration',
@@ -47,7 +52,7 @@ export const METRIC = {
     unit: 's',
     description: 'Duration of fan-out branches that ended.',
     boundaries: DURATION,
-    attributes: [pipelineName, taskName, taskRunResult],
+    attributes: [ATTR.pipelineName, ATTR.taskName, ATTR.taskRunResult],
   },
   joinWait: {
     name: 'spanwright.join.wait.duration',
@@ -55,28 +60,28 @@ export const METRIC = {
     unit: 's',
     description: 'Time a fan-out went on after its first branch had ended.',
     boundaries: DURATION,
-    attributes: [pipelineName, taskName],
+    attributes: [ATTR.pipelineName, ATTR.taskName],
   },
   attempts: {
     name: 'spanwright.attempts',
     instrument: 'counter',
     unit: '{attempt}',
     description: 'Attempts that ended.',
-    attributes: [pipelineName, taskName, taskRunResult],
+    attributes: [ATTR.pipelineName, ATTR.taskName, ATTR.taskRunResult],
   },
   retries: {
     name: 'spanwright.retries',
     instrument: 'counter',
     unit: '{retry}',
     description: 'Retries; error.type is the code of the failure that was retried.',
-    attributes: [pipelineName, taskName, errorType],
+    attributes: [ATTR.pipelineName, ATTR.taskName, ATTR.errorType],
   },
   breakersOpened: {
     name: 'spanwright.breakers.opened',
     instrument: 'counter',
     unit: '{breaker}',
     description: 'Times the breaker stopped a node that failed in the same way again and again.',
-    attributes: [pipelineName, taskName],
+    attributes: [ATTR.pipelineName, ATTR.taskName],
   },
   tokenUsage: {
     name: 'gen_ai.client.token.usage',
@@ -84,21 +89,21 @@ export const METRIC = {
     unit: '{token}',
     description: 'Tokens of one attempt. The types input (uncached), cache_read, cache_creation and output add up.',
     boundaries: TOKENS,
-    attributes: [pipelineName, taskName, ATTR.genAiRequestModel, 'gen_ai.token.type'],
+    attributes: [ATTR.pipelineName, ATTR.taskName, ATTR.genAiRequestModel, ATTR.genAiTokenType],
   },
   cost: {
     name: 'spanwright.cost',
     instrument: 'counter',
     unit: '{USD}',
     description: 'Cost of attempts with a known price.',
-    attributes: [pipelineName, taskName, ATTR.genAiRequestModel, ATTR.costSource, taskRunResult],
+    attributes: [ATTR.pipelineName, ATTR.taskName, ATTR.genAiRequestModel, ATTR.costSource, ATTR.taskRunResult],
   },
   unpriced: {
     name: 'spanwright.cost.unpriced',
     instrument: 'counter',
     unit: '{attempt}',
     description: 'Attempts that used tokens at an unknown price.',
-    attributes: [pipelineName, taskName, ATTR.genAiRequestModel],
+    attributes: [ATTR.pipelineName, ATTR.taskName, ATTR.genAiRequestModel],
   },
   heartbeat: {
     name: 'spanwright.heartbeat.time',
@@ -112,49 +117,49 @@ export const METRIC = {
     instrument: 'gauge',
     unit: '{run}',
     description: 'Runs under way.',
-    attributes: [pipelineName],
+    attributes: [ATTR.pipelineName],
   },
   branchesOpen: {
     name: 'spanwright.branches.open',
     instrument: 'gauge',
     unit: '{branch}',
     description: 'Fan-out branches under way.',
-    attributes: [pipelineName, taskName],
+    attributes: [ATTR.pipelineName, ATTR.taskName],
   },
   attemptsOpen: {
     name: 'spanwright.attempts.open',
     instrument: 'gauge',
     unit: '{attempt}',
     description: 'Attempts under way.',
-    attributes: [pipelineName, taskName],
+    attributes: [ATTR.pipelineName, ATTR.taskName],
   },
   attemptsWaiting: {
     name: 'spanwright.attempts.waiting',
     instrument: 'gauge',
     unit: '{attempt}',
     description: 'Attempts that wait for a limit to pass; they count as open too.',
-    attributes: [pipelineName, taskName],
+    attributes: [ATTR.pipelineName, ATTR.taskName],
   },
   gatesOpen: {
     name: 'spanwright.gates.open',
     instrument: 'gauge',
     unit: '{gate}',
     description: 'Gates that wait for an answer.',
-    attributes: [pipelineName, taskName],
+    attributes: [ATTR.pipelineName, ATTR.taskName],
   },
   gateOldest: {
     name: 'spanwright.gate.oldest_open.time',
     instrument: 'gauge',
     unit: 's',
     description: 'Unix time at which the oldest open gate was opened.',
-    attributes: [pipelineName, taskName],
+    attributes: [ATTR.pipelineName, ATTR.taskName],
   },
   oldestStart: {
     name: 'spanwright.attempt.oldest_start.time',
     instrument: 'gauge',
     unit: 's',
     description: 'Unix time at which the oldest open attempt started.',
-    attributes: [pipelineName, taskName],
+    attributes: [ATTR.pipelineName, ATTR.taskName],
   },
   oldestProgress: {
     name: 'spanwright.attempt.oldest_progress.time',
@@ -162,35 +167,35 @@ export const METRIC = {
     unit: 's',
     description:
       'Unix time of the last progress of the open attempt that is idle for longest; waits for limits left out.',
-    attributes: [pipelineName, taskName],
+    attributes: [ATTR.pipelineName, ATTR.taskName],
   },
   stallTimeout: {
     name: 'spanwright.attempt.stall_timeout',
     instrument: 'gauge',
     unit: 's',
     description: 'How long an attempt of the node may make no progress.',
-    attributes: [pipelineName, taskName],
+    attributes: [ATTR.pipelineName, ATTR.taskName],
   },
   attemptDeadline: {
     name: 'spanwright.attempt.deadline.time',
     instrument: 'gauge',
     unit: 's',
     description: 'Unix time at which the first open attempt reaches its timeout.',
-    attributes: [pipelineName, taskName],
+    attributes: [ATTR.pipelineName, ATTR.taskName],
   },
   breakerOpen: {
     name: 'spanwright.breaker.open',
     instrument: 'gauge',
     unit: '{breaker}',
     description: '1 from the opening of a breaker until its run ends.',
-    attributes: [pipelineName, taskName],
+    attributes: [ATTR.pipelineName, ATTR.taskName],
   },
   budgetUsed: {
     name: 'spanwright.budget.used_ratio',
     instrument: 'gauge',
     unit: '1',
     description: 'Used share of a budget; without a node it is the budget of the run.',
-    attributes: [pipelineName, taskName, ATTR.budgetKind],
+    attributes: [ATTR.pipelineName, ATTR.taskName, ATTR.budgetKind],
   },
   telemetryBacklog: {
     name: 'spanwright.telemetry.backlog',
@@ -204,7 +209,7 @@ export const METRIC = {
     instrument: 'counter',
     unit: '{item}',
     description: 'Spans, log records and data points that the receiver refused for good.',
-    attributes: ['spanwright.telemetry.signal'],
+    attributes: [ATTR.telemetrySignal],
   },
 } as const satisfies { readonly [key: string]: MetricSpec }
 

@@ -1,0 +1,279 @@
+// Owns: the registry as the generator and the validator see it: references resolved, every fault of the YAML named with
+// file:line:column. Reads only the texts it is given (and, in `readRegistry`, the files of src/telemetry/registry).
+import { readFileSync } from 'node:fs'
+import { LineCounter, parseDocument, type Document } from 'yaml'
+import type { z } from 'zod'
+import {
+  FILES,
+  type attributeSchema,
+  type definitionGroup,
+  type eventGroup,
+  type FileContent,
+  type FileName,
+  type metricGroup,
+  type spanGroup,
+  type useGroup,
+} from './schema.ts'
+
+type Definition = z.infer<typeof attributeSchema>
+type DefinitionGroup = z.infer<typeof definitionGroup>
+type Use = z.infer<typeof useGroup>['attributes'][number]
+export type Level = Use['requirement_level']
+export type AttributeType = Definition['type']
+
+/** An attribute as it is defined, with the source and stability of its group. */
+export type Attribute = Omit<Definition, 'source' | 'stability'> & {
+  readonly source: string
+  readonly stability: DefinitionGroup['stability']
+}
+/** An attribute where it is used. */
+export interface AttributeUse {
+  readonly attribute: Attribute
+  readonly type: AttributeType
+  readonly level: Level
+  readonly failedOnly: boolean
+  readonly atEnd: boolean
+}
+type Resolved<T> = Omit<T, 'attributes' | 'extends'> & { readonly attributes: readonly AttributeUse[] }
+export type Span = Resolved<z.infer<typeof spanGroup>>
+export type SpanEvent = Resolved<z.infer<typeof eventGroup>>
+export type Metric = Resolved<z.infer<typeof metricGroup>> & {
+  /** Those that `boundaries` names. */
+  readonly bounds: readonly number[] | undefined
+}
+export interface Registry {
+  readonly manifest: FileContent['manifest']
+  readonly groups: readonly { readonly group: DefinitionGroup; readonly attributes: readonly Attribute[] }[]
+  readonly attributes: ReadonlyMap<string, Attribute>
+  /** In the order in which they are recognized. */
+  readonly spans: readonly Span[]
+  readonly events: readonly SpanEvent[]
+  /** What log records have beside the attributes of their event. */
+  readonly log: readonly AttributeUse[]
+  readonly metrics: readonly Metric[]
+  readonly boundaries: FileContent['metrics']['boundaries']
+  readonly resource: readonly Attribute[]
+}
+
+export type RegistryTexts = { readonly [F in FileName]: string }
+
+/** The registry of this project. */
+export function readRegistry(change: (texts: RegistryTexts) => RegistryTexts = (texts) => texts): Registry {
+  const read = (name: FileName): [string, string] => [
+    name,
+    readFileSync(new URL(`../../src/telemetry/registry/${name}.yaml`, import.meta.url), 'utf8'),
+  ]
+  const texts = Object.fromEntries((Object.keys(FILES) as FileName[]).map(read)) as RegistryTexts
+  return parseRegistry(change(texts))
+}
+
+/** @throws Error naming every fault as `file:line:column message`, one a line */
+export function parseRegistry(texts: RegistryTexts): Registry {
+  const faults: string[] = []
+  const files = {
+    manifest: parseFile('manifest', texts, faults),
+    attributes: parseFile('attributes', texts, faults),
+    spans: parseFile('spans', texts, faults),
+    events: parseFile('events', texts, faults),
+    metrics: parseFile('metrics', texts, faults),
+  }
+  stopAt(faults)
+  const registry = resolve(files as Files, faults)
+  stopAt(faults)
+  return registry
+}
+
+function stopAt(faults: readonly string[]): void {
+  if (faults.length > 0) throw new Error(`the telemetry registry is wrong:\n${faults.join('\n')}`)
+}
+
+interface Parsed<F extends FileName> {
+  readonly content: FileContent[F]
+  /** Says what is wrong at a path of the file. */
+  readonly fault: (path: readonly PropertyKey[], message: string) => void
+}
+type Files = { readonly [F in FileName]: Parsed<F> }
+
+function parseFile<F extends FileName>(name: F, texts: RegistryTexts, faults: string[]): Parsed<F> | undefined {
+  const lines = new LineCounter()
+  const document = parseDocument(texts[name], { lineCounter: lines })
+  const at = (offset: number): string => {
+    const { line, col } = lines.linePos(offset)
+    return `${name}.yaml:${line}:${col}`
+  }
+  for (const error of document.errors) faults.push(`${at(error.pos[0])} ${error.message.split('\n')[0]}`)
+  if (document.errors.length > 0) return undefined
+  const fault = (path: readonly PropertyKey[], message: string): void => {
+    faults.push(`${at(offsetOf(document, path))} ${message}`)
+  }
+  const parsed = FILES[name].safeParse(document.toJS())
+  if (parsed.success) return { content: parsed.data as FileContent[F], fault }
+  for (const issue of parsed.error.issues) fault(issue.path, issue.message)
+  return undefined
+}
+
+/** Where the node at `path` begins, or the nearest one above it that is there. */
+function offsetOf(document: Document, path: readonly PropertyKey[]): number {
+  for (let length = path.length; length > 0; length--) {
+    const node = document.getIn(path.slice(0, length), true) as { range?: [number, number, number] } | undefined
+    if (node?.range) return node.range[0]
+  }
+  return 0
+}
+
+function resolve(files: Files, faults: string[]): Registry {
+  const { manifest, attributes, spans, events, metrics } = files
+  const sources = new Set(manifest.content.sources.map((source) => source.id))
+  const groups = attributes.content.groups.map((group) => ({
+    group,
+    attributes: group.attributes.map((attribute): Attribute => ({
+      ...attribute,
+      source: attribute.source ?? group.source,
+      stability: attribute.stability ?? group.stability,
+    })),
+  }))
+  const defined = new Map<string, Attribute>()
+  const keys = new Set<string>()
+  groups.forEach(({ group, attributes: list }, g) => {
+    list.forEach((attribute, a) => {
+      const path = ['groups', g, 'attributes', a]
+      if (defined.has(attribute.id)) attributes.fault([...path, 'id'], `${attribute.id} is defined twice`)
+      if (attribute.key !== undefined && keys.has(attribute.key))
+        attributes.fault([...path, 'key'], `the key ${attribute.key} is used twice`)
+      if (!sources.has(attribute.source)) attributes.fault(path, `${attribute.source} is no source of the manifest`)
+      if (group.type === 'resource' && attribute.requirement_level === undefined)
+        attributes.fault(path, 'a resource attribute needs a requirement_level')
+      if (attribute.id.startsWith('spanwright.') !== (attribute.source === 'own'))
+        attributes.fault([...path, 'id'], `only our own names begin with spanwright.`)
+      defined.set(attribute.id, attribute)
+      if (attribute.key !== undefined) keys.add(attribute.key)
+    })
+  })
+  const resolver = new Resolver(defined)
+  const registry: Registry = {
+    manifest: manifest.content,
+    groups,
+    attributes: defined,
+    spans: resolver.groups(spans).filter((group) => group.type === 'span'),
+    events: resolver.groups(events).filter((group) => group.type === 'event'),
+    log: resolver.shared(events, 'attributes.log'),
+    metrics: resolver.metrics(metrics),
+    boundaries: metrics.content.boundaries,
+    resource: groups.filter(({ group }) => group.type === 'resource').flatMap(({ attributes: list }) => list),
+  }
+  if (faults.length === 0) checkReferences(registry, files)
+  return registry
+}
+
+type UsingFile = Parsed<'spans'> | Parsed<'events'>
+type UsingGroup = FileContent['spans' | 'events']['groups'][number]
+
+/** Replaces references by what they mean. Groups of uses are known to the file they stand in and to those after it. */
+class Resolver {
+  private readonly groupsOfUses = new Map<string, readonly AttributeUse[]>()
+  private readonly seen = new Set<string>()
+  private readonly defined: ReadonlyMap<string, Attribute>
+
+  constructor(defined: ReadonlyMap<string, Attribute>) {
+    this.defined = defined
+  }
+
+  groups(file: UsingFile): (Span | SpanEvent)[] {
+    const list = file.content.groups as readonly UsingGroup[]
+    list.forEach((group, index) => {
+      this.once(group.id, file.fault, index)
+      if (group.type === 'attribute_group')
+        this.groupsOfUses.set(group.id, this.uses(group.attributes, file.fault, index))
+    })
+    return list.flatMap((group, index) => {
+      if (group.type === 'attribute_group') return []
+      const { extends: parents, attributes, ...rest } = group
+      const inherited = (parents ?? []).flatMap((id, at) => {
+        const uses = this.groupsOfUses.get(id)
+        if (!uses) file.fault(['groups', index, 'extends', at], `${id} is no group of attributes`)
+        return uses ?? []
+      })
+      const all = [...inherited, ...this.uses(attributes, file.fault, index)]
+      const twice = all.find((use, at) => all.findIndex((other) => other.attribute === use.attribute) !== at)
+      if (twice) file.fault(['groups', index, 'attributes'], `${twice.attribute.id} is used twice`)
+      return [{ ...rest, attributes: all } as Span | SpanEvent]
+    })
+  }
+
+  shared(file: UsingFile, id: string): readonly AttributeUse[] {
+    const uses = this.groupsOfUses.get(id)
+    if (!uses) file.fault(['groups'], `there is no group ${id}`)
+    return uses ?? []
+  }
+
+  metrics({ content, fault }: Parsed<'metrics'>): Metric[] {
+    return content.groups.map((group, index) => {
+      this.once(group.id, fault, index)
+      const bounds = group.boundaries === undefined ? undefined : content.boundaries[group.boundaries]?.bounds
+      if ((group.instrument === 'histogram') !== (bounds !== undefined))
+        fault(['groups', index], 'a histogram, and nothing else, has boundaries from the list above')
+      const attributes = this.uses(group.attributes, fault, index)
+      attributes.forEach((use, at) => {
+        if (use.attribute.cardinality === 'high')
+          fault(
+            ['groups', index, 'attributes', at],
+            `${use.attribute.id} has a high cardinality and no place on a metric`,
+          )
+      })
+      return { ...group, bounds, attributes }
+    })
+  }
+
+  private once(id: string, fault: Parsed<FileName>['fault'], index: number): void {
+    if (this.seen.has(id)) fault(['groups', index, 'id'], `${id} is defined twice`)
+    this.seen.add(id)
+  }
+
+  private uses(list: readonly Use[], fault: Parsed<FileName>['fault'], index: number): AttributeUse[] {
+    return list.flatMap((use, at) => {
+      const attribute = this.defined.get(use.ref)
+      if (!attribute) {
+        fault(['groups', index, 'attributes', at, 'ref'], `${use.ref} is defined nowhere`)
+        return []
+      }
+      const { requirement_level: level, condition, set_at: setAt } = use
+      return [
+        {
+          attribute,
+          type: use.type ?? attribute.type,
+          level,
+          failedOnly: condition === 'failed',
+          atEnd: setAt === 'end',
+        },
+      ]
+    })
+  }
+}
+
+/** What spans and events say of each other. */
+function checkReferences(registry: Registry, { spans, events }: Files): void {
+  const keys = new Set(registry.spans.map((span) => span.key))
+  const links = new Set(membersOf(registry.attributes.get('spanwright.link')))
+  const indexOf = (file: UsingFile, id: string): number => file.content.groups.findIndex((group) => group.id === id)
+  for (const span of registry.spans) {
+    const path = ['groups', indexOf(spans, span.id)]
+    for (const parent of span.parents)
+      if (!keys.has(parent) && parent !== 'none' && parent !== 'inbound')
+        spans.fault([...path, 'parents'], `${parent} is no span`)
+    for (const link of span.links ?? [])
+      if (!links.has(link)) spans.fault([...path, 'links'], `${link} is no kind of link`)
+    const placeholders = [...span.name.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!)
+    if (placeholders.join() !== Object.keys(span.name_values).join())
+      spans.fault([...path, 'name_values'], `the name has the placeholders ${placeholders.join(', ')}`)
+    for (const id of [...Object.values(span.name_values), span.recognized_by.split('=')[0]!])
+      if (id !== 'span' && !span.attributes.some((use) => use.attribute.id === id))
+        spans.fault(path, `${id} is no attribute of this span`)
+  }
+  for (const event of registry.events)
+    for (const key of event.spans)
+      if (!keys.has(key)) events.fault(['groups', indexOf(events, event.id), 'spans'], `${key} is no span`)
+}
+
+/** The values of an enumeration; empty for other types. */
+export const membersOf = (attribute: { readonly type: AttributeType } | undefined): string[] =>
+  typeof attribute?.type === 'object' ? attribute.type.members.map((member) => member.value) : []
