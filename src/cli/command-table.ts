@@ -84,7 +84,8 @@ const UI: OptionSpec = {
   about: 'how progress is shown (default: auto)',
   choices: ['auto', 'tty', 'plain', 'json', 'quiet'],
 }
-const EXECUTION = [PARAM, PARAMS, STORE, MAX_PARALLEL, SYNC, TRACE_PARENT, UI]
+const CAPTURE: OptionSpec = { flags: '--capture <what>', about: 'also record this in the trace', choices: ['content'] }
+const EXECUTION = [PARAM, PARAMS, STORE, MAX_PARALLEL, SYNC, TRACE_PARENT, CAPTURE, UI]
 const FORCE: OptionSpec = { flags: '--force', about: 'end everything now, without grace' }
 const ALL: OptionSpec = { flags: '--all', about: 'all of them, nothing folded' }
 
@@ -99,7 +100,6 @@ export const COMMANDS: readonly CommandSpec[] = [
       LABEL,
       { flags: '--only <node>', about: 'run this node alone', complete: 'node' },
       { flags: '--from <node>', about: 'start here; what comes before counts as done', complete: 'node' },
-      { flags: '--capture <what>', about: 'also record this in the trace', choices: ['content'] },
       { flags: '--skip-preflight', about: 'do not check programs and settings before the start' },
       { flags: '--dry-run', about: 'show what would run, start nothing' },
       { flags: '--detach', about: 'run in the background, print the run id' },

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { CallFunction } from '../core/call.ts'
 import type { Entry } from '../core/events.ts'
+import { agentTelemetryProblem, CAPTURE } from '../effects/agent-telemetry.ts'
 import type { Store, SyncMode } from '../journal/store.ts'
 import type { Recovered } from '../runner/recover.ts'
 import type { RunnerPorts } from '../runner/run-ports.ts'
@@ -14,13 +15,17 @@ export interface Composition {
   readonly functions?: ReadonlyMap<string, CallFunction> | undefined
   readonly observe: (entries: readonly Entry[]) => void
   readonly warn: (message: string) => void
+  /** Of `--capture`. */
+  readonly capture?: 'content' | undefined
 }
 
 /** The ports of a run in this process. */
 export async function composeRun(composition: Composition): Promise<RunnerPorts> {
   const { celExpressions } = await import('../pipeline/expressions.ts')
-  const { env } = process
-  const { store, warn } = composition
+  const { store, warn, capture } = composition
+  const env = capture === undefined ? process.env : { ...process.env, [CAPTURE]: capture }
+  const problem = agentTelemetryProblem(env)
+  if (problem !== undefined) warn(problem)
   return {
     store,
     warn,

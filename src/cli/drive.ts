@@ -49,6 +49,7 @@ export async function drive(driven: Drive): Promise<number> {
       functions: driven.functions,
       warn: progress.warn,
       sync: invocation.options['sync'] as SyncMode | undefined,
+      capture: invocation.options['capture'] as 'content' | undefined,
       observe: (entries: readonly Entry[]) => progress.entries(entries),
     })
     if (driven.goesOn !== undefined) progress.earlier(store.read(driven.goesOn))

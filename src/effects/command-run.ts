@@ -7,6 +7,7 @@ import type { JsonObject } from '../core/json.ts'
 import type { ProcessFacts } from '../core/outcome.ts'
 import type { CommandLine } from '../core/pipeline.ts'
 import { asText, fill } from '../core/template.ts'
+import type { AgentTelemetry } from './agent-telemetry.ts'
 import { toExecutable, type Executable } from './command-line.ts'
 import type { EffectsContext } from './context.ts'
 import { childEnvironment, declaredEnvironment, secretsOf, type Environment, type StepFacts } from './environment.ts'
@@ -21,6 +22,7 @@ export interface Ground {
   readonly context: EffectsContext
   readonly files: StepFiles
   readonly inherited: Environment
+  readonly agentTelemetry: AgentTelemetry
   readonly oom: OomWatch
   /** Process groups that `leave_running` kept. */
   readonly kept: Set<number>
@@ -96,7 +98,7 @@ export function startCommand(
     cwd,
     env: childEnvironment(
       ground.inherited,
-      [prepared.declared, secrets.values, executable.bindings],
+      [ground.agentTelemetry(marker), prepared.declared, secrets.values, executable.bindings],
       plan.place,
       facts,
     ),

@@ -1,5 +1,6 @@
 // Owns: from a command of the core to the part that runs it. It assumes nothing about who hosts the run.
 import type { RunAttempt } from '../core/commands.ts'
+import { agentTelemetry } from './agent-telemetry.ts'
 import { startAttempt, type CommandAttempt } from './attempt.ts'
 import type { Ground } from './command-run.ts'
 import { brokenOutcome } from './broken-outcome.ts'
@@ -24,6 +25,7 @@ export function createEffects(context: EffectsContext): Effects {
     context,
     files: createStepFiles(context.runDir, context.mask),
     inherited: inheritable(context.env, context.secretNames),
+    agentTelemetry: agentTelemetry(context.env),
     oom: new OomWatch(context.oom ?? findOomSource()),
     kept: new Set(),
   }
