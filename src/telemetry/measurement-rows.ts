@@ -48,7 +48,7 @@ function recordRun(
   { result, failure, durationMs }: { result: Result; failure: Failure | undefined; durationMs: number },
 ): void {
   work.record('runDuration', Math.max(0, durationMs) / 1_000, {
-    'cicd.pipeline.run.state': 'executing',
+    [ATTR.pipelineRunState]: 'executing',
     [ATTR.pipelineResult]: result,
     ...errorType(result, failure),
   })
@@ -182,7 +182,7 @@ function recordSpend(work: OpenWork, attempt: OpenAttempt, result: Result): void
     ['cache_creation', tokens.cache_write],
     ['output', tokens.output],
   ] as const)
-    if (value > 0) work.record('tokenUsage', value, { ...base, 'gen_ai.token.type': type })
+    if (value > 0) work.record('tokenUsage', value, { ...base, [ATTR.genAiTokenType]: type })
   if (costUsd > 0)
     work.record('cost', costUsd, { ...base, [ATTR.costSource]: attempt.source, [ATTR.taskRunResult]: result })
   if (unpriced > 0) work.record('unpriced', unpriced, base)
