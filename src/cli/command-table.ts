@@ -1,6 +1,7 @@
 // Owns: every command of the program: its words, arguments and options. Parsing, help and completion all read this one
 // table. A command's code is loaded only when it is called. Must not: do anything.
 import type { Output } from './output.ts'
+import { STACK_COMMANDS } from './stack/stack-commands.ts'
 
 /** What an argument or the value of an option can be completed with. */
 export type Completion =
@@ -88,7 +89,6 @@ const CAPTURE: OptionSpec = { flags: '--capture <what>', about: 'also record thi
 const EXECUTION = [PARAM, PARAMS, STORE, MAX_PARALLEL, SYNC, TRACE_PARENT, CAPTURE, UI]
 const FORCE: OptionSpec = { flags: '--force', about: 'end everything now, without grace' }
 const ALL: OptionSpec = { flags: '--all', about: 'all of them, nothing folded' }
-
 export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'run',
@@ -265,6 +265,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     load: async () => (await import('./commands/prune.ts')).prune,
   },
+  ...STACK_COMMANDS,
   {
     name: 'completion',
     about: 'print a completion script for a shell',
@@ -274,7 +275,7 @@ export const COMMANDS: readonly CommandSpec[] = [
 ]
 
 /** Known by name, but part of a later version. */
-export const NOT_IN_THIS_VERSION: readonly string[] = ['ui', 'stack', 'queue', 'worker', 'doctor']
+export const NOT_IN_THIS_VERSION: readonly string[] = ['ui', 'queue', 'worker', 'doctor']
 
 /** The command that the words begin with, and how many words name it. */
 export function findCommand(

@@ -7,6 +7,7 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
   ['Look', ['status', 'runs', 'show', 'attempt show', 'events', 'trace', 'trace export']],
   ['Gates', ['gate list', 'gate answer']],
   ['Pipelines', ['validate', 'graph', 'init', 'schema']],
+  ['Observability', ['stack up', 'stack status', 'stack down']],
   ['Housekeeping', ['prune', 'completion']],
 ]
 const COLUMNS = 100

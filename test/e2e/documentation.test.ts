@@ -20,7 +20,7 @@ function commandsIn(text: string): string[] {
 const uses = documents.flatMap(({ name, text }) => commandsIn(text).map((command) => ({ name, command })))
 const byCommand = Map.groupBy(
   uses,
-  ({ command }) => /^(?:attempt|gate|trace export)(?: [a-z]+)?|^[a-z]+/.exec(command)?.[0] ?? command,
+  ({ command }) => /^(?:attempt|gate|stack|trace export)(?: [a-z]+)?|^[a-z]+/.exec(command)?.[0] ?? command,
 )
 
 describe.each([...byCommand].map(([command, found]) => ({ command, found })))(
