@@ -1,0 +1,58 @@
+// Owns: the pinned agent clients that tests start: installed once per version into the project's cache, apart from its own
+// dependencies, and found there as plain programs. Their install scripts do not run: the native binaries are started.
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import path from 'node:path'
+import { PROJECT_ROOT } from '../../support/cli.ts'
+
+const PINS = path.join(PROJECT_ROOT, 'test/agents/clients')
+const CACHE = path.join(PROJECT_ROOT, '.cache/agents')
+
+/** Where the binaries are in the packages of this platform. */
+const BINARIES: Readonly<Record<string, Readonly<Record<'claude' | 'codex', string>>>> = {
+  'linux-x64': {
+    claude: '@anthropic-ai/claude-code-linux-x64/claude',
+    codex: '@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex',
+  },
+  'linux-arm64': {
+    claude: '@anthropic-ai/claude-code-linux-arm64/claude',
+    codex: '@openai/codex-linux-arm64/vendor/aarch64-unknown-linux-musl/bin/codex',
+  },
+  'darwin-arm64': {
+    claude: '@anthropic-ai/claude-code-darwin-arm64/claude',
+    codex: '@openai/codex-darwin-arm64/vendor/aarch64-apple-darwin/bin/codex',
+  },
+}
+
+/** A folder with the programs `claude` and `codex`, for the front of PATH. Installs them if they are not there yet. */
+export function clientFolder(): string {
+  const lock = readFileSync(path.join(PINS, 'package-lock.json'))
+  const folder = path.join(CACHE, createHash('sha256').update(lock).digest('hex').slice(0, 16))
+  const bin = path.join(folder, 'bin')
+  if (!existsSync(bin)) install(folder)
+  return bin
+}
+
+function install(folder: string): void {
+  const platform = `${process.platform}-${process.arch}`
+  const binaries = BINARIES[platform]
+  if (binaries === undefined) throw new Error(`no agent clients are pinned for ${platform}`)
+  const staging = `${folder}.${process.pid}.tmp`
+  rmSync(staging, { recursive: true, force: true })
+  mkdirSync(path.join(staging, 'bin'), { recursive: true })
+  for (const name of ['package.json', 'package-lock.json'])
+    copyFileSync(path.join(PINS, name), path.join(staging, name))
+  process.stderr.write('installing the pinned agent clients once (download about 280 MB, 800 MB on disk)\n')
+  execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
+    cwd: staging,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    timeout: 600_000,
+  })
+  for (const [name, file] of Object.entries(binaries)) {
+    const binary = path.join('node_modules', file)
+    if (!existsSync(path.join(staging, binary))) throw new Error(`the package of ${name} holds no ${binary}`)
+    symlinkSync(path.join('..', binary), path.join(staging, 'bin', name))
+  }
+  renameSync(staging, folder)
+}

@@ -1,0 +1,29 @@
+// Types of scripted-provider.mjs, where the fields of a scenario are explained.
+
+export interface Turn {
+  readonly text?: string
+  readonly reasoning?: string
+  readonly tools?: readonly { readonly name: string; readonly args?: Readonly<Record<string, unknown>> }[]
+  readonly usage?: Readonly<Partial<Record<'input' | 'output' | 'cacheRead' | 'cacheWrite' | 'reasoning', number>>>
+  readonly error?: { readonly status: number; readonly message?: string }
+  readonly delayMs?: number
+  readonly hang?: boolean
+}
+export interface Scenario {
+  readonly turns?: readonly Turn[]
+  readonly after?: 'repeat-last' | 'done'
+  readonly keys?: Readonly<Record<string, Scenario>>
+}
+export interface ProviderRequest {
+  readonly key: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly main?: boolean
+}
+export interface Provider {
+  readonly url: string
+  readonly requests: readonly ProviderRequest[]
+  setScenario(scenario: Scenario): void
+  close(): Promise<void>
+}
+export function startProvider(options?: { scenario?: Scenario }): Promise<Provider>
