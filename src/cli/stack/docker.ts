@@ -36,7 +36,7 @@ export async function requireDocker(): Promise<void> {
   if (version.code !== 0)
     throw new StackError(
       'stack.engine_unreachable',
-      `no docker engine answers: ${lastLine(version.stderr) ?? 'docker gave no reason'}: start it (systemctl start docker, or Docker Desktop) and see that this user may use it`,
+      `no docker engine answers: ${lastLine(version.stderr)?.replace(/[.:!?]+$/, '') ?? 'docker gave no reason'}. Start it (systemctl start docker, or Docker Desktop) and see that this user may use it`,
       { details: [WITHOUT_DOCKER, ELSEWHERE] },
     )
 }
