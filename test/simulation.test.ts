@@ -7,8 +7,8 @@ import { parseAttemptId } from '../src/core/ids.ts'
 import { hasWork, pending } from '../src/core/pending.ts'
 import { summaryOf } from '../src/core/summary.ts'
 import { checkInvariants } from './support/invariants.ts'
-import { randomOf, randomPipelines, type Random } from './support/random-pipeline.ts'
-import { failureOf, pipelineOf, World, type Script } from './support/world.ts'
+import { goOn, randomScript, validPipeline } from './support/random-play.ts'
+import { World, type pipelineOf } from './support/world.ts'
 
 /** Seeds that found something once. */
 const KNOWN = [1121, 1197, 1250, 1271, 1390, 1436, 1464, 1663, 1743, 2699]
@@ -21,44 +21,6 @@ function seeds(): number[] {
   return SEED === undefined && SEEDS === undefined ? [...range, ...KNOWN] : range
 }
 
-/** Outcomes are a function of the attempt, not of when it is asked: a crash and its resume meet the same world. */
-function randomScript(seed: number): Script {
-  return (command) => {
-    const r = randomOf([...command.id].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) | 0, seed))
-    const takes = r.int(5_000)
-    const waits = command.kind === 'attempt' && r.chance(0.1) ? { waits: r.int(20_000) } : {}
-    const decision = command.kind === 'attempt' ? command.node.decision : undefined
-    const label =
-      decision && r.chance(0.9) ? { label: r.pick(decision), ...(r.chance(0.3) && { notes: 'so it was decided' }) } : {}
-    const usage = r.chance(0.3)
-      ? { usage: { input: r.int(300), cache_read: 0, cache_write: 0, output: r.int(100) } }
-      : {}
-    if (r.chance(0.6)) return { takes, ...usage, ...waits, ...label }
-    return {
-      takes,
-      ...usage,
-      ...waits,
-      failure: failureOf(
-        r.pick(['compile error', 'timed_out', 'network', 'signaled', 'auth_failed', `test ${r.int(9)} failed`]),
-      ),
-    }
-  }
-}
-
-/** The validator refuses some random pipelines (rightly); those seeds are drawn again. */
-async function validPipeline(seed: number): Promise<Awaited<ReturnType<typeof pipelineOf>>> {
-  const r: Random = randomOf(seed)
-  for (let tries = 0; tries < 200; tries++) {
-    try {
-      const { pipeline, files } = randomPipelines(r)
-      return await pipelineOf(pipeline as never, files as never)
-    } catch (error) {
-      if ((error as { code?: string }).code !== 'pipeline.invalid') throw error
-    }
-  }
-  throw new Error(`no valid pipeline in 200 tries from seed ${seed}`)
-}
-
 function foldAgain(world: World): World {
   return new World(world.pipeline, world.script, structuredClone(world.entries), world.now)
 }
@@ -68,25 +30,6 @@ function expectSameState(world: World): void {
   expect(summaryOf(again.state)).toEqual(summaryOf(world.state))
   expect([...pending(again.state).keys()].sort()).toEqual([...pending(world.state).keys()].sort())
   expect(hasWork(again.state)).toBe(hasWork(world.state))
-}
-
-/** To the end; a person answers every gate that is still open when nothing else happens, some earlier. */
-function goOn(world: World): World {
-  for (let answers = 0; world.state.phase === 'running'; answers++) {
-    world.play((w) => w.state.gates.size > 0 && w.entries.length % 7 === 0)
-    const [gate] = world.state.gates.values()
-    if (world.state.phase !== 'running') break
-    if (!gate || answers > 10_000) throw new Error(`the run hangs: ${world.lines().slice(-3).join(' | ')}`)
-    const { choices } = gate.gate!
-    world.tell({
-      type: 'gate.answer',
-      node: gate.path,
-      choice: choices[answers % choices.length]!,
-      by: { kind: 'user' },
-    })
-  }
-  expect(world.state.phase).toBe('ended')
-  return world
 }
 
 /** What failed is retried by hand, at most twice; the journal stays a journal. */

@@ -37,6 +37,7 @@ export function gaugesOf(work: OpenWork, nowUs: number): GaugePoint[] {
     }
     if (seen.breaker) points.add('breakerOpen', seen.breakerOpen ? 1 : 0, node)
   }
+  addBudgets(points, work, nowUs)
   return points.all
 }
 
@@ -53,7 +54,32 @@ export function closingOf(work: OpenWork): GaugePoint[] {
     if (seen.gates) points.add('gatesOpen', 0, node)
     if (seen.breaker) points.add('breakerOpen', 0, node)
   }
+  for (const { node, kind } of work.budgets.seen.values()) addBudget(points, { node, kind, ratio: 0 })
   return points.all
+}
+
+/** An id may stand for several nodes: the budget that is used most speaks for it. */
+function addBudgets(points: Points, work: OpenWork, nowUs: number): void {
+  const most = new Map<string, BudgetRatio>()
+  for (const { node, kind, used, limit } of work.budgets.shares(nowUs)) {
+    const id = `${kind} ${node ?? ''}`
+    const ratio = limit > 0 ? used / limit : 1
+    if (ratio >= (most.get(id)?.ratio ?? 0)) most.set(id, { node, kind, ratio })
+  }
+  for (const ratio of most.values()) addBudget(points, ratio)
+}
+
+interface BudgetRatio {
+  readonly node: string | undefined
+  readonly kind: string
+  readonly ratio: number
+}
+
+function addBudget(points: Points, { node, kind, ratio }: BudgetRatio): void {
+  points.add('budgetUsed', ratio, {
+    ...(node === undefined ? {} : { [ATTR.taskName]: node }),
+    [ATTR.budgetKind]: kind,
+  })
 }
 
 class Points {

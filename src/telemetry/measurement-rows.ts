@@ -6,13 +6,14 @@ import type { Failure, Result } from '../core/failure.ts'
 import { visitId } from '../core/ids.ts'
 import { fromTimestamp } from '../core/time.ts'
 import { ATTR } from './names.ts'
-import { book, goOn, modelOf, stand, type OpenAttempt, type OpenWork } from './open-work.ts'
+import { goOn, modelOf, stand, type OpenAttempt, type OpenWork } from './open-work.ts'
 import { idOf } from './run-rows.ts'
 import { bounded, isFailed } from './span-attributes.ts'
 import type { Attributes } from './span-record.ts'
 
 export type MeasurementRow<T extends EventType> = (work: OpenWork, event: EventOf<T>, atUs: number) => void
 
+const toMicros = (at: string): number => Math.round(fromTimestamp(at) * 1_000)
 const seconds = (fromUs: number, toUs: number): number => Math.max(0, toUs - fromUs) / 1_000_000
 const errorType = (result: Result, failure: Failure | undefined): Attributes =>
   failure && isFailed(result) ? { [ATTR.errorType]: failure.code } : {}
@@ -21,12 +22,13 @@ const errorType = (result: Result, failure: Failure | undefined): Attributes =>
 
 const runCreated: MeasurementRow<'run.created'> = (work, event, atUs) => {
   work.pipeline = bounded(event.pipeline.name)
-  begin(work, atUs)
+  begin(work, event, atUs)
 }
 
-const runResumed: MeasurementRow<'run.resumed'> = (work, _event, atUs) => begin(work, atUs)
+const runResumed: MeasurementRow<'run.resumed'> = (work, event, atUs) => begin(work, event, atUs)
 
-function begin(work: OpenWork, atUs: number): void {
+function begin(work: OpenWork, event: EventOf<'run.created'> | EventOf<'run.resumed'>, atUs: number): void {
+  work.budgets.open('', event.budget)
   work.isOpen = true
   work.executionStartedUs = atUs
 }
@@ -38,7 +40,8 @@ const runInterrupted: MeasurementRow<'run.interrupted'> = (work, event) => {
   endExecution(work, 'error')
 }
 
-const runFinished: MeasurementRow<'run.finished'> = (work, event) => {
+const runFinished: MeasurementRow<'run.finished'> = (work, event, atUs) => {
+  work.budgets.stopClocks(atUs)
   recordRun(work, { result: event.result, failure: event.failure, durationMs: event.duration_ms })
   endExecution(work, 'cancellation')
 }
@@ -62,13 +65,17 @@ function endExecution(work: OpenWork, result: Result): void {
 
 // -- nodes, branches, gates
 
-const nodeStarted: MeasurementRow<'node.started'> = (work, event) => {
+const nodeStarted: MeasurementRow<'node.started'> = (work, event, atUs) => {
   work.seen(event.node, event.kind)
+  work.budgets.open(event.node, event.budget)
+  work.budgets.open(`${event.node}/`, event.child_budget)
+  work.budgets.visitStarted(event, atUs)
   if (event.continues !== undefined && event.kind === 'gate') work.reopenGate(event)
 }
 
 const nodeFinished: MeasurementRow<'node.finished'> = (work, event, atUs) => {
   work.closeGate(event, event.canceled_run)
+  work.budgets.visitEnded(event, atUs)
   if (event.kind !== 'fanout') return
   const first = work.takeFirstEnd(visitId(event.node, event.visit))
   // One that a resume goes on with has not waited to its end; nor does the time between two executions count.
@@ -81,6 +88,7 @@ const branchStarted: MeasurementRow<'branch.started'> = (work, event, atUs) => w
 const branchFinished: MeasurementRow<'branch.finished'> = (work, event, atUs) => {
   work.noteBranchEnd(visitId(event.node, event.visit), atUs)
   endBranch(work, event.span_id, { result: event.result, atUs })
+  work.budgets.branchEnded(event)
 }
 
 function endBranch(work: OpenWork, spanId: string, { result, atUs }: { result: Result; atUs: number }): void {
@@ -106,13 +114,14 @@ const breakerOpened: MeasurementRow<'breaker.opened'> = (work, event) => {
 const attemptStarted: MeasurementRow<'attempt.started'> = (work, event, atUs) => {
   work.seen(event.node, event.kind)
   work.attempt(event, atUs)
+  work.budgets.addAttempt(event.node)
 }
 
 const attemptProgressed: MeasurementRow<'attempt.progressed'> = (work, event, atUs) => {
   const attempt = work.attempts.get(event.attempt_id)
   if (!attempt) return
-  book(attempt, event)
-  const outputUs = event.last_output_at === undefined ? atUs : Math.round(fromTimestamp(event.last_output_at) * 1_000)
+  work.book(attempt, event)
+  const outputUs = event.last_output_at === undefined ? atUs : toMicros(event.last_output_at)
   attempt.progressUs = Math.max(attempt.progressUs, outputUs)
 }
 
@@ -121,33 +130,55 @@ const attemptWaiting: MeasurementRow<'attempt.waiting'> = (work, event, atUs) =>
   if (!attempt) return
   attempt.waiting = true
   stand(attempt, atUs)
+  work.budgets.limit(attempt.path, atUs, toMicros(event.due_at))
 }
 
 const timerFired: MeasurementRow<'timer.fired'> = (work, event, atUs) => {
+  if ((event.timer === 'limit' || event.timer === 'retry') && event.node !== undefined)
+    work.budgets.unlimit(event.node, atUs)
   const attempt = event.timer === 'limit' ? work.attempts.get(event.attempt_id ?? '') : undefined
   if (!attempt) return
   attempt.waiting = false
   goOn(attempt, atUs)
 }
 
+const stepStarted = (work: OpenWork, event: { readonly node?: string | undefined }, atUs: number): void => {
+  if (event.node !== undefined) work.budgets.startWork(event.node, atUs)
+}
+/** Hooks of a gate run once it is settled, also by a cancel. */
+const hookStarted: MeasurementRow<'hook.started'> = (work, event, atUs) => {
+  stepStarted(work, event, atUs)
+  if (event.node !== undefined && event.visit !== undefined)
+    work.closeGate({ node: event.node, visit: event.visit }, true)
+}
+const stepFinished = (work: OpenWork, event: { readonly node?: string | undefined }, atUs: number): void => {
+  if (event.node !== undefined) work.budgets.stepEnded(event.node, atUs)
+}
+
 /** Its main action is over; checks have timeouts of their own. */
 const attemptActed: MeasurementRow<'attempt.acted'> = (work, event, atUs) => {
   const attempt = work.attempts.get(event.attempt_id)
   if (!attempt) return
-  book(attempt, event)
+  work.book(attempt, event)
   attempt.waiting = false
   goOn(attempt, atUs)
   stand(attempt, atUs)
+  work.budgets.unlimit(attempt.path, atUs)
 }
 
 const attemptFinished: MeasurementRow<'attempt.finished'> = (work, event, atUs) => {
   const attempt = work.attempts.get(event.attempt_id)
-  if (attempt) book(attempt, event)
+  if (!attempt) return
+  work.budgets.unlimit(attempt.path, atUs)
+  work.book(attempt, event)
   endAttempt(work, event, { result: event.result, atUs })
 }
 
-const attemptLost: MeasurementRow<'attempt.lost'> = (work, event) =>
+/** Its process died some time ago: what is known of is the time up to the last entry before. */
+const attemptLost: MeasurementRow<'attempt.lost'> = (work, event) => {
+  work.budgets.stopClocks(work.lastAliveUs)
   endAttempt(work, event, { result: 'error', atUs: work.lastAliveUs })
+}
 
 function endAttempt(
   work: OpenWork,
@@ -212,10 +243,10 @@ export const MEASUREMENT_ROWS = {
   'attempt.lost': attemptLost,
   'retry.scheduled': retryScheduled,
   'retry_context.assembled': null,
-  'check.started': null,
-  'check.finished': null,
-  'hook.started': null,
-  'hook.finished': null,
+  'check.started': stepStarted,
+  'check.finished': stepFinished,
+  'hook.started': hookStarted,
+  'hook.finished': stepFinished,
   'gate.opened': gateOpened,
   'gate.answered': gateClosed,
   'gate.expired': gateClosed,

@@ -6,6 +6,7 @@ import { ATTEMPT_KINDS, type NodeKind } from '../core/pipeline.ts'
 import { nothingSpent, spentOf } from '../core/spent.ts'
 import type { Spent } from '../core/node-state.ts'
 import { visitId } from '../core/ids.ts'
+import { BudgetBook } from './budget-use.ts'
 import type { Measurement } from './measurement.ts'
 import type { MetricKey } from './metric-names.ts'
 import { ATTR } from './names.ts'
@@ -15,6 +16,8 @@ import type { Attributes } from './span-record.ts'
 
 /** An attempt that is open. Times are epoch microseconds. */
 export interface OpenAttempt {
+  readonly path: string
+  /** The node id. */
   readonly node: string
   readonly kind: string
   readonly number: number
@@ -65,6 +68,7 @@ export class OpenWork {
   private readonly gatesLeft = new Map<string, { readonly node: string; readonly openedUs: number }>()
   /** First end of a branch, by visit id of the fan-out. */
   private readonly firstEnds = new Map<string, number>()
+  readonly budgets = new BudgetBook()
   measured: Measurement[] = []
 
   record(metric: MetricKey, value: number, attributes: Attributes): void {
@@ -91,6 +95,7 @@ export class OpenWork {
   attempt(event: EventOf<'attempt.started'>, atUs: number): void {
     const { timeout_ms: timeout, stall_timeout_ms: stall, model } = event
     this.attempts.set(event.attempt_id, {
+      path: event.node,
       node: idOf(event.node),
       kind: event.kind,
       number: event.attempt,
@@ -105,6 +110,17 @@ export class OpenWork {
       stoodSinceUs: undefined,
       stoodUs: 0,
     })
+  }
+
+  /** Books a report of what the attempt has used so far. */
+  book(attempt: OpenAttempt, report: { readonly usage?: Usage | undefined; readonly cost?: Cost | undefined }): void {
+    const { usage, cost } = report
+    if (usage?.model !== undefined) attempt.model = usage.model
+    if (!usage && !cost) return
+    const before = attempt.spent
+    attempt.spent = spentOf(usage, cost, before)
+    if (cost) attempt.source = cost.source
+    this.budgets.addSpend(attempt.path, before, attempt.spent)
   }
 
   openBranch(event: EventOf<'branch.started'>, atUs: number): void {
@@ -140,11 +156,13 @@ export class OpenWork {
     this.gatesLeft.delete(id)
   }
 
+  /** `isLeft`: nobody can answer any more, but a resume may go on with it. */
   closeGate(event: { readonly node: string; readonly visit: number }, isLeft = false): void {
     const id = visitId(event.node, event.visit)
     const gate = this.gates.get(id)
-    if (gate && isLeft) this.gatesLeft.set(id, gate)
     this.gates.delete(id)
+    if (!isLeft) this.gatesLeft.delete(id)
+    else if (gate) this.gatesLeft.set(id, gate)
   }
 
   noteBranchEnd(fanout: string, atUs: number): void {
@@ -161,6 +179,7 @@ export class OpenWork {
   /** The process has ended, or is gone: nothing is under way any longer. */
   endExecution(): void {
     this.isOpen = false
+    this.budgets.endExecution(this.lastAliveUs)
     this.attempts.clear()
     this.branches.clear()
     for (const [id, gate] of this.gates) this.gatesLeft.set(id, gate)
@@ -171,15 +190,6 @@ export class OpenWork {
       node.breakerOpen = false
     }
   }
-}
-
-/** Books a report of what the attempt has used so far. */
-export function book(attempt: OpenAttempt, report: { usage?: Usage | undefined; cost?: Cost | undefined }): void {
-  const { usage, cost } = report
-  if (usage?.model !== undefined) attempt.model = usage.model
-  if (!usage && !cost) return
-  attempt.spent = spentOf(usage, cost, attempt.spent)
-  if (cost) attempt.source = cost.source
 }
 
 /** Its clocks stand still from now on. */
