@@ -196,7 +196,7 @@ class Resolver {
       const all = [...inherited, ...this.uses(attributes, file.fault, index)]
       const twice = all.find((use, at) => all.findIndex((other) => other.attribute === use.attribute) !== at)
       if (twice) file.fault(['groups', index, 'attributes'], `${twice.attribute.id} is used twice`)
-      return [{ ...rest, attributes: all } as Span | SpanEvent]
+      return [{ ...rest, attributes: all }]
     })
   }
 

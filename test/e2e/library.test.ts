@@ -67,7 +67,7 @@ console.log(JSON.stringify({
 
 let sink: Sink
 beforeAll(async () => {
-  sink = await startSink()
+  sink = await startSink(0, { scopes: ['mine'] })
 })
 afterAll(() => sink.close())
 

@@ -18,7 +18,7 @@ import {
 
 let sink: Sink
 beforeAll(async () => {
-  sink = await startSink()
+  sink = await startSink(0, { resource: ['team'] })
 })
 afterAll(() => sink.close())
 const utf8 = { LANG: 'C.UTF-8' }

@@ -3,6 +3,8 @@
 import type { Entry, Event } from '../../src/core/events.ts'
 import type { Pipeline } from '../../src/core/pipeline.ts'
 import { createProjection } from '../../src/telemetry/projection.ts'
+import type { SpanRecord } from '../../src/telemetry/span-record.ts'
+import { parentViolations, recordViolations, refuse } from './telemetry-validator.ts'
 
 export function checkInvariants(entries: readonly Entry[], pipeline: Pipeline): void {
   checkOrder(entries)
@@ -82,21 +84,21 @@ function checkVisits(entries: readonly Entry[]): void {
   }
 }
 
-/** Every span once, with a parent in the trace, none backwards. */
+/** Every span once, as the registry knows it, with a parent in the trace, none backwards. */
 function checkTrace(entries: readonly Entry[]): void {
   const projection = createProjection()
-  const spans = new Map<string, number>()
-  const parents = new Map<string, string>()
+  const spans = new Map<string, SpanRecord>()
   for (const entry of entries) {
     for (const span of projection.apply(entry)) {
       if (spans.has(span.spanId)) fail(entry, `span ${span.name} ${span.spanId} is sent twice`)
-      spans.set(span.spanId, entry.seq)
-      if (span.parentSpanId !== undefined) parents.set(span.spanId, span.parentSpanId)
+      spans.set(span.spanId, span)
+      refuse(recordViolations(span), `entry ${entry.seq}`)
       if (!(span.endUs > span.startUs)) fail(entry, `span ${span.name} has no length`)
     }
   }
   const last = entries.at(-1)!
   if (last.event.type !== 'run.finished' && last.event.type !== 'run.interrupted') return
-  for (const parent of parents.values())
-    if (!spans.has(parent)) fail(last, `a span has the parent ${parent}, which was never sent`)
+  for (const { parentSpanId: parent } of spans.values())
+    if (parent !== undefined && !spans.has(parent)) fail(last, `a span has the parent ${parent}, which was never sent`)
+  refuse(parentViolations([...spans.values()]), 'the trace')
 }
