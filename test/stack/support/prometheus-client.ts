@@ -27,6 +27,8 @@ export interface PrometheusClient {
   readonly raw: (selector: string, window: string) => Promise<Series[]>
   /** Label sets of a selector, stored at any time. */
   readonly series: (selector: string) => Promise<Readonly<Record<string, string>>[]>
+  /** Exemplars of the last hour of the series a query selects. */
+  readonly exemplars: (query: string) => Promise<Sample[]>
   readonly alerts: () => Promise<Alert[]>
   /** Waits until the query's only value is `wanted` (a number, or a test of it). */
   readonly untilValue: (
@@ -76,6 +78,15 @@ export function prometheusClient(base: string): PrometheusClient {
       return seriesOf(await ask<Answer>('query', { query: `${selector}[${window}]` }))
     },
     series: (selector) => ask('series', { 'match[]': selector }),
+    async exemplars(query) {
+      const end = Date.now() / 1_000 + 60
+      const data = await ask<readonly { readonly exemplars: readonly RawExemplar[] }[]>('query_exemplars', {
+        query,
+        start: `${end - 3_600}`,
+        end: `${end}`,
+      })
+      return data.flatMap(({ exemplars }) => exemplars.map(({ labels, value }) => ({ labels, value: numberOf(value) })))
+    },
     async alerts() {
       return (await ask<{ alerts: Alert[] }>('alerts', {})).alerts
     },
@@ -99,6 +110,10 @@ export function prometheusClient(base: string): PrometheusClient {
   }
 }
 
+interface RawExemplar {
+  readonly labels: Sample['labels']
+  readonly value: string
+}
 type Point = readonly [number, string]
 type Answer =
   | {
