@@ -148,7 +148,7 @@ const compared = [
   table(
     {
       title: 'By pipeline',
-      description: 'The same for whole pipelines.',
+      description: 'Tokens and cost of whole pipelines, in the same columns.',
       empty: NO_USAGE,
     },
     {
@@ -175,7 +175,7 @@ const overTime = [
   bars(
     {
       title: 'Cost by node',
-      description: 'The same, by node.',
+      description: 'US dollars of attempts that ended in each interval, by node.',
       empty: 'No attempt had a price in this window',
     },
     [
