@@ -53,18 +53,22 @@ function takeoverProgram(): readonly string[] {
   return [process.execPath, existsSync(compiled!) ? compiled! : source!]
 }
 
-/** Loaded only where an endpoint may be configured: without one, nothing of telemetry costs anything. */
+/** Loaded only where something is configured: otherwise nothing of telemetry costs anything. */
 async function composeTelemetry(
   env: NodeJS.ProcessEnv,
   warn: (message: string) => void,
 ): Promise<RunnerPorts['telemetry']> {
-  if (!mayDeliver(env)) return undefined
+  if (!(await mayDeliver(env))) return undefined
   const { startTelemetry } = await import('../telemetry/telemetry.ts')
   return ({ directory, read }) => startTelemetry({ runDir: directory, read, env, warn })
 }
 
-const mayDeliver = (env: NodeJS.ProcessEnv): boolean =>
-  Object.keys(env).some((name) => /^OTEL_EXPORTER_OTLP_.*ENDPOINT$/.test(name))
+/** Whether something is to be delivered, or to be said about why it is not. */
+async function mayDeliver(env: NodeJS.ProcessEnv): Promise<boolean> {
+  if (!Object.keys(env).some((name) => name.startsWith('OTEL_'))) return false
+  const { endpointProblem, isConfigured } = await import('../telemetry/settings.ts')
+  return isConfigured(env) || endpointProblem(env) !== undefined
+}
 
 export interface TidyOptions {
   readonly store: Store
@@ -82,7 +86,7 @@ export async function tidyStore({ store, warn }: TidyOptions): Promise<() => Pro
     warn(`run ${runId} could not be put to rest: ${error instanceof Error ? error.message : String(error)}`),
   )
   for (const run of recovered) warn(`run ${run.runId} had lost its process and was put to rest: ${whatNow(run)}`)
-  if (!mayDeliver(process.env)) return async () => {}
+  if (!(await mayDeliver(process.env))) return async () => {}
   const { catchUp } = await import('../telemetry/export-run.ts')
   const delivery = catchUp(store.directory, process.env, { warn }).catch((error: unknown) =>
     warn(`traces of earlier runs were not delivered: ${String(error)}`),

@@ -1,30 +1,49 @@
-// Owns: entries → projection → batches → receiver, in order, one batch in flight, the position saved after each
-// acknowledgement and before the next batch. Nothing is kept but open spans and one batch: while the receiver is away
-// reading stands still. Must not: know HTTP or files.
+// Owns: entries → spans, log records and measurements → one lane for each signal. One reader for all: it starts at the
+// beginning, each lane leaves out what is behind its position. Nothing is kept but open spans and what waits in lanes.
+// Must not: know HTTP or files.
 import type { Entry } from '../core/events.ts'
 import type { EntrySource } from './entry-source.ts'
-import { compare, type Coordinate, type PositionStore, type Progress } from './position.ts'
+import { GaugePush, type InstanceSource } from './gauge-push.ts'
+import { Lane, type LaneOptions } from './lane.ts'
+import type { LogRecord } from './log-record.ts'
+import type { Measurement } from './measurement.ts'
+import type { Measurements } from './measurements.ts'
+import { MetricClock } from './metric-clock.ts'
+import type { PositionStore } from './position.ts'
 import type { Projection } from './projection.ts'
-import type { SendOutcome, SpanSender } from './sdk.ts'
+import type { Senders } from './senders.ts'
+import { SIGNALS, type SendOutcome, type Signal } from './signal.ts'
 import type { SpanRecord } from './span-record.ts'
 
 /** Spans per request: about half a megabyte of JSON. */
 const BATCH_SPANS = 512
-const FIRST_BACKOFF_MS = 500
-const MAX_BACKOFF_MS = 15_000
+const BATCH_LOGS = 512
+const QUEUED_LOGS = 5_000
+/** Log records are for reading along. */
+const LOGS_EVERY_MS = 1_000
+/** Measurements per request: in the worst case each is a data point of half a kilobyte. */
+const BATCH_MEASUREMENTS = 5_000
+const QUEUED_MEASUREMENTS = 20_000
+
+/** How often a lane that holds the reading lets gauges through. */
+const HELD_MS = 1_000
 
 export interface DeliveryOptions {
   readonly source: EntrySource
   readonly projection: Projection
-  readonly sender: SpanSender
+  readonly measurements: Measurements
+  readonly senders: Senders
   readonly position: PositionStore
-  /** A live run: markers are sent, an absent receiver is waited for. Otherwise the first failure ends the delivery. */
-  readonly live: boolean
+  readonly instance: InstanceSource
+  readonly metricIntervalMs: number
+  /** Last committed seq; only of a live run. Then markers and gauges are sent, and an absent receiver is waited for;
+   * otherwise the first failure ends a lane. */
+  readonly committed?: (() => number) | undefined
   /** Aborted = stop now and count what is left. */
   readonly signal: AbortSignal
   /** Resolves when it is worth looking for entries again. */
   readonly idle: () => Promise<void>
-  readonly sleep: (ms: number) => Promise<void>
+  readonly sleep: (ms: number) => Promise<undefined>
   /** Epoch ms. */
   readonly now: () => number
   readonly warn: (message: string) => void
@@ -37,18 +56,12 @@ export interface Delivered {
   readonly rejected: number
   /** Spans of the journal so far that it has not got. */
   readonly pending: number
+  /** The other signals that are not delivered to the end; absent = none. */
+  readonly unfinished?: readonly Signal[]
 }
 
-interface Waiting {
-  readonly span: SpanRecord
-  /** The coordinate after this span. */
-  readonly end: Coordinate
-}
-
-const ABORTED = Symbol('aborted')
-
-/** Sends what the journal holds beyond the position, until the source ends or the signal is aborted. Throws what the
- * source throws, never for what the receiver does. */
+/** Sends what the journal holds beyond the positions, until the source ends or the signal is aborted. Throws what the
+ * source throws, never for what a receiver does. */
 export async function deliver(options: DeliveryOptions): Promise<Delivered> {
   const delivery = new Delivery(options)
   try {
@@ -58,161 +71,178 @@ export async function deliver(options: DeliveryOptions): Promise<Delivered> {
   }
 }
 
+type AnyLane = Lane<SpanRecord> | Lane<LogRecord> | Lane<Measurement>
+
 class Delivery {
   private readonly options: DeliveryOptions
-  private readonly aborted: Promise<typeof ABORTED>
-  private progress: Progress
-  private batch: Waiting[] = []
-  private batchLimit = BATCH_SPANS
-  /** The coordinate after the last entry that was read. */
-  private read: Coordinate = { seq: 0, index: 0 }
-  private delivered = 0
-  private rejected = 0
-  private stopped = false
+  private readonly traces: Lane<SpanRecord> | undefined
+  private readonly logs: Lane<LogRecord> | undefined
+  private readonly metrics: Lane<Measurement> | undefined
+  private readonly gauges: GaugePush | undefined
   private warnedOf = ''
+  /** The last entry that was read. */
+  private seq = 0
 
   constructor(options: DeliveryOptions) {
     this.options = options
-    this.progress = options.position.load()
-    this.aborted = new Promise((resolve) => {
-      if (options.signal.aborted) resolve(ABORTED)
-      else options.signal.addEventListener('abort', () => resolve(ABORTED), { once: true })
+    const { senders } = options
+    const clock = new MetricClock(options)
+    if (senders.traces) {
+      const { traces } = senders
+      this.traces = this.lane('traces', {
+        send: (spans) => traces(spans),
+        batchItems: BATCH_SPANS,
+        queueItems: BATCH_SPANS,
+        everyMs: 0,
+        holds: true,
+      })
+    }
+    if (senders.logs) {
+      const { logs } = senders
+      this.logs = this.lane('logs', {
+        send: (records) => logs(records),
+        batchItems: BATCH_LOGS,
+        queueItems: QUEUED_LOGS,
+        everyMs: LOGS_EVERY_MS,
+        holds: false,
+      })
+    }
+    if (senders.metrics) {
+      const { metrics } = senders
+      this.metrics = this.lane('metrics', {
+        send: (measurements, flight) => metrics.send(clock.batchOf(measurements, flight)),
+        stamp: (end, again) => clock.stamp(end, again),
+        batchItems: BATCH_MEASUREMENTS,
+        queueItems: QUEUED_MEASUREMENTS,
+        everyMs: options.metricIntervalMs,
+        holds: false,
+      })
+      this.gauges = new GaugePush({
+        ...options,
+        live: options.committed !== undefined,
+        send: metrics.sendGauges,
+        clock,
+      })
+    }
+  }
+
+  private lane<Item>(
+    signal: Signal,
+    own: Pick<LaneOptions<Item>, 'send' | 'batchItems' | 'queueItems' | 'everyMs' | 'holds'> &
+      Partial<Pick<LaneOptions<Item>, 'stamp'>>,
+  ): Lane<Item> {
+    const { position, warn, committed, now, sleep, signal: abort } = this.options
+    return new Lane({
+      signal,
+      progress: position.load(signal),
+      save: (progress) => position.save(signal, progress),
+      live: committed !== undefined,
+      stamp: (end, again) => again ?? end,
+      abort,
+      sleep,
+      now,
+      warn,
+      onUnavailable: (message) => this.unavailable(signal, message),
+      onAccepted: () => {
+        if (signal === 'traces') this.warnedOf = ''
+      },
+      onRefused: (count) => this.gauges?.countRefused(signal, count),
+      ...own,
     })
   }
 
   async run(): Promise<Delivered> {
-    const { source, options } = { source: this.options.source, options: this.options }
-    while (!this.stopped) {
+    const { source, signal, idle } = this.options
+    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    for (;;) {
       const entries = await source.next()
-      for (const entry of entries) {
-        if (this.stopped) this.collect(entry)
-        else await this.take(entry)
-      }
-      if (entries.length > 0 || this.stopped) continue
-      if (source.ended || !this.isRepeating()) await this.flushAll()
-      if (source.ended || this.stopped) break
-      await this.sendMarkers()
-      if ((await Promise.race([options.idle(), this.aborted])) === ABORTED) this.stopped = true
+      for (const entry of entries) await this.take(entry)
+      if (entries.length > 0) continue
+      if (source.ended) break
+      this.rest()
+      if (!signal.aborted) await Promise.race([idle(), aborted])
     }
-    if (!this.stopped) this.saveDrained()
-    return { delivered: this.delivered, rejected: this.rejected, pending: await this.countPending() }
+    await this.finish()
+    return this.delivered()
   }
 
-  /** After a kill the batch that was in flight is sent again with the same end, so with the same bytes. */
-  private isRepeating(): boolean {
-    return this.progress.in_flight !== undefined && compare(this.progress.position, this.progress.in_flight) < 0
-  }
-
-  private collect(entry: Entry): void {
-    this.options.projection.apply(entry).forEach((span, index) => {
-      if (compare({ seq: entry.seq, index }, this.progress.position) >= 0) {
-        this.batch.push({ span, end: { seq: entry.seq, index: index + 1 } })
-      }
-    })
-    this.read = { seq: entry.seq + 1, index: 0 }
+  private get lanes(): readonly AnyLane[] {
+    return [this.traces, this.logs, this.metrics].filter((lane) => lane !== undefined)
   }
 
   private async take(entry: Entry): Promise<void> {
-    this.collect(entry)
-    for (let count = this.fullBatch(); count > 0 && !this.stopped; count = this.fullBatch()) await this.flush(count)
+    const { projection, measurements } = this.options
+    const spans = projection.apply(entry)
+    this.traces?.take(entry.seq, spans)
+    this.logs?.take(entry.seq, projection.logs)
+    if (this.metrics) this.metrics.take(entry.seq, measurements.apply(entry))
+    this.seq = entry.seq
+    for (const lane of this.lanes) await this.waitFor(lane)
   }
 
-  /** How many spans at the front make a batch that is due, 0 = none. */
-  private fullBatch(): number {
-    if (this.isRepeating()) {
-      const until = this.batch.findIndex(({ end }) => compare(end, this.progress.in_flight!) >= 0)
-      return until + 1
+  /** A receiver that is away holds the reading; that the process lives is said all the same. */
+  private async waitFor(lane: AnyLane): Promise<void> {
+    if (!lane.mustWait) return
+    const room = lane.room().then(() => true)
+    while (!(await Promise.race([room, this.options.sleep(HELD_MS)]))) this.pushGauges(true)
+  }
+
+  /** Everything that is committed was read. */
+  private rest(): void {
+    for (const lane of this.lanes) lane.poke()
+    const { committed, projection, senders, now } = this.options
+    if (committed === undefined) return
+    if (this.traces && !this.traces.isBusy) {
+      const markers = projection.markersDue(now() * 1_000)
+      if (markers.length > 0) this.traces.aside(() => senders.traces!(markers))
     }
-    return this.batch.length >= this.batchLimit ? this.batchLimit : 0
+    this.pushGauges(false)
   }
 
-  private async flushAll(): Promise<void> {
-    while (this.batch.length > 0 && !this.stopped)
-      await this.flush(this.fullBatch() || Math.min(this.batch.length, this.batchLimit))
+  private pushGauges(behind: boolean): void {
+    const { committed } = this.options
+    if (committed === undefined || !this.metrics?.isWanted || this.seq === 0) return
+    const backlog = this.traces ? Math.max(0, committed() - this.traces.deliveredSeq) : 0
+    void this.gauges!.push({ backlog, behind }).then((outcome) => this.noticed(outcome))
   }
 
-  /** Sends the first `count` spans until they are acknowledged or refused. */
-  private async flush(count: number): Promise<void> {
-    let size = count
-    let backoffMs = FIRST_BACKOFF_MS
-    for (;;) {
-      const part = this.batch.slice(0, size)
-      const to = part.at(-1)!.end
-      this.save({ ...this.progress, in_flight: to })
-      const outcome = await Promise.race([this.options.sender.send(part.map(({ span }) => span)), this.aborted])
-      if (outcome === ABORTED) return this.stop()
-      if (outcome.kind === 'too_large' && size > 1) {
-        size = Math.ceil(size / 2)
-        this.batchLimit = Math.min(this.batchLimit, size)
-        continue
-      }
-      if (outcome.kind !== 'unavailable') return this.settle(part.length, to, outcome)
-      this.warnOnce(`traces cannot be delivered: ${outcome.message}`)
-      if (!this.options.live) return this.stop()
-      if ((await Promise.race([this.options.sleep(backoffMs), this.aborted])) === ABORTED) return this.stop()
-      backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS)
+  private noticed(outcome: SendOutcome | undefined): void {
+    if (outcome?.kind === 'unsupported') this.metrics!.unsupport()
+    if (outcome?.kind === 'unavailable') this.unavailable('metrics', outcome.message)
+  }
+
+  private async finish(): Promise<void> {
+    await Promise.all([this.traces?.finish(), this.logs?.finish(), this.finishMetrics()])
+    this.traces?.settled()
+    // Where nothing at all is found behind an endpoint, "unknown here" says nothing about a signal.
+    const found = (this.traces?.pending ?? 0) === 0
+    for (const lane of [this.logs, this.metrics]) if (found || lane?.isOpen) lane?.settled()
+  }
+
+  private async finishMetrics(): Promise<void> {
+    await this.metrics?.finish()
+    if (this.metrics?.isWanted) this.noticed(await this.gauges!.close())
+    if (this.metrics?.isWanted === false) this.gauges!.abandon()
+  }
+
+  private delivered(): Delivered {
+    const unfinished = SIGNALS.filter(
+      (signal) => signal !== 'traces' && (this[signal as 'logs' | 'metrics']?.pending ?? 0) > 0,
+    )
+    return {
+      delivered: this.traces?.delivered ?? 0,
+      rejected: this.traces?.rejected ?? 0,
+      pending: this.traces?.pending ?? 0,
+      ...(unfinished.length > 0 ? { unfinished } : {}),
     }
   }
 
-  private settle(count: number, to: Coordinate, outcome: SendOutcome): void {
-    const rejected = outcome.kind === 'accepted' ? Math.min(outcome.rejected, count) : count
-    if (rejected > 0)
-      this.options.warn(`the receiver refused ${rejected} spans for good: ${outcome.message ?? 'no reason given'}`)
-    else if (outcome.message) this.warnOnce(`the receiver of traces says: ${outcome.message}`)
-    this.rejected += rejected
-    this.delivered += count - rejected
-    const { in_flight: _, ...progress } = this.progress
-    this.save({
-      ...progress,
-      position: to,
-      acknowledged: progress.acknowledged + count - rejected,
-      rejected: progress.rejected + rejected,
-    })
-    this.batch.splice(0, count)
-    if (outcome.kind === 'accepted') this.warnedOf = ''
-  }
-
-  /** Markers have no place in the order: they are tried once, and a repetition of a batch never holds one. */
-  private async sendMarkers(): Promise<void> {
-    if (!this.options.live) return
-    const markers = this.options.projection.markersDue(this.options.now() * 1_000)
-    if (markers.length === 0) return
-    const outcome = await Promise.race([this.options.sender.send(markers), this.aborted])
-    if (outcome === ABORTED) this.stop()
-    else if (outcome.kind === 'unavailable') this.warnOnce(`traces cannot be delivered: ${outcome.message}`)
-  }
-
-  private saveDrained(): void {
-    const { in_flight: _, ...progress } = this.progress
-    if (compare(this.read, progress.position) > 0) this.save({ ...progress, position: this.read })
-  }
-
-  private async countPending(): Promise<number> {
-    let pending = this.batch.length
-    if (!this.stopped) return pending
-    this.batch = []
-    for (
-      let entries = await this.options.source.next();
-      entries.length > 0;
-      entries = await this.options.source.next()
-    ) {
-      for (const entry of entries) pending += this.options.projection.apply(entry).length
-    }
-    return pending
-  }
-
-  private save(progress: Progress): void {
-    this.progress = progress
-    this.options.position.save(progress)
-  }
-
-  private stop(): void {
-    this.stopped = true
-  }
-
-  private warnOnce(message: string): void {
-    if (this.warnedOf === message) return
-    this.warnedOf = message
-    this.options.warn(message)
+  /** Said once until something goes through. Where traces fail too, the others have nothing to add. */
+  private unavailable(signal: Signal, message: string): void {
+    if (signal !== 'traces' && this.traces && (this.traces.isFailing || this.traces.delivered === 0)) return
+    const warning = `${signal} cannot be delivered: ${message}`
+    if (this.warnedOf === warning) return
+    this.warnedOf = warning
+    this.options.warn(warning)
   }
 }

@@ -6,10 +6,11 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SpanwrightError } from '../core/error.ts'
 import { pathsIn, runsDirectory } from '../journal/run-directory.ts'
-import { readPosition } from './position.ts'
+import { progressOf, readPosition } from './position.ts'
 import { releasePosition } from './position-lock.ts'
-import { isConfigured, withEndpoint, type Env } from './settings.ts'
-import { startWorker, type Finished } from './telemetry.ts'
+import { slotDirectory, telemetrySettings, withEndpoint, type Env } from './settings.ts'
+import { SIGNALS, type Signal } from './signal.ts'
+import { finishedOf, startWorker, type Finished } from './telemetry.ts'
 import type { ExportedRun } from './worker-messages.ts'
 
 const DAY_MS = 86_400_000
@@ -24,21 +25,20 @@ export interface ExportOptions {
   readonly env: Env
   /** Receiver named by the user (`--endpoint`): a base URL or one that ends in `/v1/traces`. */
   readonly endpoint?: string | undefined
-  /** Send again what was acknowledged before. */
+  /** Send spans again that were acknowledged before. */
   readonly all?: boolean | undefined
   readonly warn: (message: string) => void
   readonly timeoutMs?: number | undefined
 }
 
 /**
- * Sends the spans of a run that were not delivered yet. Throws `usage.invalid` without an endpoint, `run.conflict`
+ * Sends what was not delivered yet of a run, and closes the gauges of its process if that died. Throws `usage.invalid` without an endpoint, `run.conflict`
  * while another process delivers the same run, `journal.corrupt`. A receiver that is away shows in `pending`.
  */
 export async function exportRun(options: ExportOptions): Promise<Finished> {
   const env = options.endpoint === undefined ? options.env : withEndpoint(options.env, options.endpoint)
-  if (!isConfigured(env)) {
-    const what =
-      options.endpoint === undefined ? 'no endpoint for traces' : `the endpoint ${options.endpoint} is not a URL`
+  if (!telemetrySettings(env)) {
+    const what = options.endpoint === undefined ? 'no endpoint' : `the endpoint ${options.endpoint} is not a URL`
     throw new SpanwrightError('usage.invalid', `${what}: give --endpoint URL or set OTEL_EXPORTER_OTLP_ENDPOINT`)
   }
   const runs = await exportAll([options.runDir], {
@@ -56,7 +56,7 @@ export async function exportRun(options: ExportOptions): Promise<Finished> {
       'another process is delivering the traces of this run: try again when it is through',
     )
   if (run.problem !== undefined) throw new SpanwrightError('journal.corrupt', run.problem)
-  return { delivered: run.delivered, rejected: run.rejected, pending: run.pending }
+  return finishedOf(run)
 }
 
 export interface CatchUpOptions {
@@ -73,12 +73,14 @@ export interface CatchUpOptions {
  * (default 7). Starts nothing when there is nothing to send. Stops at the first run that cannot be delivered.
  */
 export async function catchUp(store: string, env: Env, options: CatchUpOptions): Promise<Finished> {
-  if (!isConfigured(env)) return { delivered: 0, rejected: 0, pending: 0 }
+  const settings = telemetrySettings(env)
+  if (!settings) return { delivered: 0, rejected: 0, pending: 0 }
+  const signals = SIGNALS.filter((signal) => settings.signals[signal])
   const pending: string[] = []
   for (const runDir of runsSince(store, Date.now() - (options.days ?? 7) * DAY_MS)) {
     if (pending.length === CATCH_UP_RUNS) break
     if ((options.isLive ?? hasLease)(runDir)) continue
-    if (await hasPending(runDir)) pending.push(runDir)
+    if (await hasPending(runDir, signals)) pending.push(runDir)
   }
   if (pending.length === 0) return { delivered: 0, rejected: 0, pending: 0 }
   const runs = await exportAll(pending, {
@@ -92,7 +94,13 @@ export async function catchUp(store: string, env: Env, options: CatchUpOptions):
   for (const { problem } of runs) if (problem !== undefined) options.warn(problem)
   const sum = (field: 'delivered' | 'rejected' | 'pending'): number =>
     runs.reduce((total, run) => total + run[field], 0)
-  return { delivered: sum('delivered'), rejected: sum('rejected'), pending: sum('pending') }
+  const unfinished = SIGNALS.filter((signal) => runs.some((run) => run.unfinished?.includes(signal)))
+  return {
+    delivered: sum('delivered'),
+    rejected: sum('rejected'),
+    pending: sum('pending'),
+    ...(unfinished.length > 0 ? { unfinished } : {}),
+  }
 }
 
 interface ExportAll {
@@ -107,7 +115,15 @@ async function exportAll(runDirs: readonly string[], options: ExportAll): Promis
   const token = randomUUID()
   const { explicit, restart } = options
   try {
-    return await startWorker({ kind: 'export', token, runDirs, explicit, restart }, options).done(options.timeoutMs)
+    const task = {
+      kind: 'export',
+      token,
+      slotDirectory: slotDirectory(options.env),
+      runDirs,
+      explicit,
+      restart,
+    } as const
+    return await startWorker(task, options).done(options.timeoutMs)
   } finally {
     for (const runDir of runDirs) releasePosition(runDir, token)
   }
@@ -131,10 +147,12 @@ function changedAt(path: string): number | undefined {
 
 const hasLease = (runDir: string): boolean => existsSync(pathsIn(runDir).lease)
 
-/** Whether the journal goes on beyond the position. */
-async function hasPending(runDir: string): Promise<boolean> {
-  const position = readPosition(runDir)?.position
-  return position === undefined || (await lastSeq(pathsIn(runDir).journal)) >= position.seq
+/** Whether the journal goes on beyond the position of a signal, or gauges of a process that died stand open. */
+async function hasPending(runDir: string, signals: readonly Signal[]): Promise<boolean> {
+  const file = readPosition(runDir)
+  if (!file || (file.instance && signals.includes('metrics'))) return true
+  const last = await lastSeq(pathsIn(runDir).journal)
+  return signals.some((signal) => last >= progressOf(file, signal).position.seq)
 }
 
 /** Seq of the last whole line: an entry fits the tail that is read. */

@@ -1,4 +1,4 @@
-// Owns: the handle of the process that runs a run on the worker that delivers its spans. The main thread stores one
+// Owns: the handle of the process that runs a run on the worker that delivers its telemetry. The main thread stores one
 // number per commit; no SDK is loaded here, and without an endpoint no worker is started.
 import { randomUUID } from 'node:crypto'
 import { basename } from 'node:path'
@@ -6,7 +6,8 @@ import { Worker } from 'node:worker_threads'
 import type { Entry } from '../core/events.ts'
 import { beginPosition } from './position.ts'
 import { releasePosition } from './position-lock.ts'
-import { endpointProblem, exporterEnv, telemetrySettings, type Env } from './settings.ts'
+import { endpointProblem, exporterEnv, slotDirectory, telemetrySettings, type Env } from './settings.ts'
+import { ITEMS, type Signal } from './signal.ts'
 import type { ExportedRun, FromWorker, ToWorker, WorkerTask } from './worker-messages.ts'
 
 /** Entries handed over at once where the worker cannot read the journal itself. */
@@ -31,6 +32,8 @@ export interface Finished {
   readonly rejected: number
   /** Spans that were not delivered in time; undefined when the worker could not say. */
   readonly pending: number | undefined
+  /** The other signals that were not delivered to the end; absent = none. */
+  readonly unfinished?: readonly Signal[]
 }
 
 export interface Telemetry {
@@ -53,7 +56,13 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   }
   if (options.runDir !== undefined) beginPosition(options.runDir, settings.endpointHash)
   const committed = new Int32Array(new SharedArrayBuffer(4))
-  const task: WorkerTask = { kind: 'live', token: randomUUID(), runDir: options.runDir, committed: committed.buffer }
+  const task: WorkerTask = {
+    kind: 'live',
+    token: randomUUID(),
+    slotDirectory: slotDirectory(options.env),
+    runDir: options.runDir,
+    committed: committed.buffer,
+  }
   const worker = startWorker(task, options)
   let finishing: Promise<Finished> | undefined
   return {
@@ -63,7 +72,8 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     finish(timeoutMs = DEFAULT_TIMEOUT_MS) {
       finishing ??= finish(worker, { seq: Atomics.load(committed, 0), timeoutMs }).then((finished) => {
         if (options.runDir !== undefined) releasePosition(options.runDir, task.token)
-        if (finished.pending !== 0) options.warn(undelivered(finished.pending, options.runDir))
+        const left = undelivered(finished, options.runDir)
+        if (left !== undefined) options.warn(left)
         return finished
       })
       return finishing
@@ -71,12 +81,17 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   }
 }
 
-/** What became of spans that the receiver did not take before the process ends. */
-function undelivered(pending: number | undefined, runDir: string | undefined): string {
-  const spans = pending === undefined ? 'a part of the trace' : `${pending} ${pending === 1 ? 'span' : 'spans'}`
+/** What becomes of what the receiver did not take before the process ends. */
+function undelivered({ pending, unfinished = [] }: Finished, runDir: string | undefined): string | undefined {
+  const spans =
+    pending === 0
+      ? []
+      : [pending === undefined ? 'a part of the trace' : `${pending} ${pending === 1 ? 'span' : 'spans'}`]
+  const what = [...spans, ...unfinished.map((signal) => ITEMS[signal])].join(', ')
+  if (what === '') return undefined
   return runDir === undefined
-    ? `${spans} could not be delivered and is lost: a run with a store on disk keeps its trace`
-    : `${spans} could not be delivered yet: the next run, resume or recover sends them, or \`spanwright trace export ${basename(runDir)}\``
+    ? `not delivered and lost: ${what}; a run with a store on disk keeps them`
+    : `not delivered yet: ${what}; the next run, resume or recover sends them, or \`spanwright trace export ${basename(runDir)}\``
 }
 
 async function finish(worker: TelemetryWorker, end: { seq: number; timeoutMs: number }): Promise<Finished> {
@@ -84,8 +99,15 @@ async function finish(worker: TelemetryWorker, end: { seq: number; timeoutMs: nu
   const runs = await worker.done(end.timeoutMs)
   const run = runs?.[0]
   if (!run || run.busy) return { delivered: 0, rejected: 0, pending: undefined }
-  return { delivered: run.delivered, rejected: run.rejected, pending: run.pending }
+  return finishedOf(run)
 }
+
+export const finishedOf = ({ delivered, rejected, pending, unfinished }: ExportedRun): Finished => ({
+  delivered,
+  rejected,
+  pending,
+  ...(unfinished ? { unfinished } : {}),
+})
 
 export interface TelemetryWorker {
   tell(message: ToWorker): void
@@ -118,7 +140,7 @@ export function startWorker(
       )
   })
   worker.on('error', (error: Error) => {
-    options.warn(`delivery of traces stopped: ${error.message}`)
+    options.warn(`delivery of telemetry stopped: ${error.message}`)
     ended.resolve(undefined)
   })
   worker.on('exit', () => ended.resolve(undefined))

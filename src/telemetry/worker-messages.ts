@@ -2,25 +2,30 @@
 import type { Entry } from '../core/events.ts'
 import type { Delivered } from './delivery.ts'
 
-/** What a worker is started for. `token` names it as holder of the position. */
+interface Task {
+  /** Names the worker as holder of the position and of its slot. */
+  readonly token: string
+  /** Where processes agree about their instance ids. */
+  readonly slotDirectory: string
+}
+
+/** What a worker is started for. */
 export type WorkerTask =
-  | {
+  | (Task & {
       readonly kind: 'live'
-      readonly token: string
       /** Absent: entries are asked for. */
       readonly runDir?: string | undefined
       /** One Int32: the last committed seq. Shared, so that a commit costs the owner one store and no message. */
       readonly committed: SharedArrayBuffer
-    }
-  | {
+    })
+  | (Task & {
       readonly kind: 'export'
-      readonly token: string
       readonly runDirs: readonly string[]
       /** The user named the receiver. */
       readonly explicit: boolean
-      /** Send what was acknowledged before, too. */
+      /** Send spans that were acknowledged before, too. */
       readonly restart: boolean
-    }
+    })
 
 export type ToWorker =
   /** Nothing follows `seq`: deliver up to it, until `deadline` (epoch ms) at most, then say `done`. */

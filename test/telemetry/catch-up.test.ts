@@ -155,7 +155,12 @@ describe('catching up a store', () => {
     await sink.close()
     // The exporter itself tries again until its timeout.
     const env = { ...envOf(sink), OTEL_EXPORTER_OTLP_TIMEOUT: '100' }
-    expect(await catchUp(store, env, { warn })).toEqual({ delivered: 0, rejected: 0, pending: spans })
+    expect(await catchUp(store, env, { warn })).toEqual({
+      delivered: 0,
+      rejected: 0,
+      pending: spans,
+      unfinished: ['metrics'],
+    })
   })
 
   test('a holder that died does not block, one that lives does', async () => {

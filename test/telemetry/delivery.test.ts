@@ -8,11 +8,12 @@ import { exportRun } from '../../src/telemetry/export-run.ts'
 import { createProjection } from '../../src/telemetry/projection.ts'
 import { startTelemetry, type Telemetry } from '../../src/telemetry/telemetry.ts'
 import { startSink, type Sink, type SinkSpan } from '../support/otlp-sink.ts'
+import type { Allowance } from '../support/telemetry-validator.ts'
 import { JournalEntries, RUN_ID, TRACE_ID } from './journal-entries.ts'
 import { makeRun, until } from './run-directory.ts'
 
-async function sinkForTest(port = 0): Promise<Sink> {
-  const sink = await startSink(port)
+async function sinkForTest(port = 0, allow: Allowance = {}): Promise<Sink> {
+  const sink = await startSink(port, allow)
   onTestFinished(() => sink.close())
   return sink
 }
@@ -62,9 +63,8 @@ test('each span once, at its end, with parents in the trace and lengths above ze
     expect(span.parentSpanId === undefined || ids.has(span.parentSpanId)).toBe(true)
   }
   expect(position()).toMatchObject({
-    version: 1,
-    position: { seq: journal.seq + 1, index: 0 },
-    acknowledged: spans.length,
+    version: 2,
+    traces: { position: { seq: journal.seq + 1, index: 0 }, acknowledged: spans.length },
   })
   expect(readdirSync(runDir).sort()).toEqual(['journal.ndjson', 'telemetry.json'])
 })
@@ -115,9 +115,14 @@ test('a collector that is away for the whole run gets everything afterwards', as
   const journal = new JournalEntries().created().fanout(10).finished('success')
   telemetry.committed(journal.writeTo(runDir))
   const expected = expectedOf(journal.entries)
-  expect(await telemetry.finish(1_500)).toEqual({ delivered: 0, rejected: 0, pending: expected.length })
+  expect(await telemetry.finish(1_500)).toEqual({
+    delivered: 0,
+    rejected: 0,
+    pending: expected.length,
+    unfinished: ['metrics'],
+  })
   expect(warnings.join()).toMatch(/traces cannot be delivered: .*ECONNREFUSED/)
-  expect(position()).toMatchObject({ position: { seq: 0, index: 0 }, acknowledged: 0 })
+  expect(position()).toMatchObject({ traces: { position: { seq: 0, index: 0 }, acknowledged: 0 } })
 
   const sink = await sinkForTest(port)
   expect(await exportRun({ runDir, env, warn: () => {} })).toEqual({
@@ -191,7 +196,7 @@ test('a receiver that is not for us is no reason to give spans up', async () => 
 })
 
 test('resources hold no machine, no command line and no environment', async () => {
-  const sink = await sinkForTest()
+  const sink = await sinkForTest(0, { resource: ['deployment.environment'] })
   const { runDir } = makeRun()
   new JournalEntries().created().finished('success').writeTo(runDir)
   const env = {
