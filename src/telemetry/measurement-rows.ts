@@ -74,7 +74,8 @@ const nodeStarted: MeasurementRow<'node.started'> = (work, event, atUs) => {
 }
 
 const nodeFinished: MeasurementRow<'node.finished'> = (work, event, atUs) => {
-  work.closeGate(event, event.canceled_run)
+  // A resume may go on with what was canceled.
+  work.closeGate(event, event.result === 'cancellation')
   work.budgets.visitEnded(event, atUs)
   if (event.kind !== 'fanout') return
   const first = work.takeFirstEnd(visitId(event.node, event.visit))
@@ -112,7 +113,6 @@ const breakerOpened: MeasurementRow<'breaker.opened'> = (work, event) => {
 // -- attempts
 
 const attemptStarted: MeasurementRow<'attempt.started'> = (work, event, atUs) => {
-  work.seen(event.node, event.kind)
   work.attempt(event, atUs)
   work.budgets.addAttempt(event.node)
 }

@@ -94,6 +94,7 @@ export class OpenWork {
 
   attempt(event: EventOf<'attempt.started'>, atUs: number): void {
     const { timeout_ms: timeout, stall_timeout_ms: stall, model } = event
+    this.node(event.node).attempts = true
     this.attempts.set(event.attempt_id, {
       path: event.node,
       node: idOf(event.node),
