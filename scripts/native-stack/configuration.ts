@@ -73,7 +73,7 @@ export function addresses(layout: Layout): Record<'otelcol' | 'jaeger', Record<s
       JAEGER_METRICS_PORT: `${ports.jaegerMetrics}`,
       JAEGER_DIR: path.join(dir, 'jaeger'),
       JAEGER_PROMETHEUS: url(ports.prometheus),
-      JAEGER_UI_CONFIG: path.join(collector, 'jaeger-ui.json'),
+      JAEGER_UI_CONFIG: path.join(collector, 'jaeger-ui.js'),
     },
   }
 }
@@ -101,6 +101,7 @@ export function flagSubstitutions({ ports, dir, alertmanagerConfig }: Layout): R
       ['/etc/prometheus/prometheus.yml', path.join(config, 'prometheus.yml')],
       ['--storage.tsdb.path=/prometheus', `--storage.tsdb.path=${path.join(dir, 'prometheus')}`],
       ['0.0.0.0:9090', loopback(ports.prometheus)],
+      ['/etc/prometheus/runbooks', path.join(collector, 'runbooks')],
       ['http://127.0.0.1:${PROMETHEUS_PORT:-9090}/', `${url(ports.prometheus)}/`],
     ],
     alertmanager: [

@@ -114,9 +114,9 @@ describe('compose, .env, configuration and program agree', () => {
       )
     expect(targets('otel-collector')).toContain('/var/lib/otelcol/queue')
     expect(read('collector/otelcol.yaml')).toContain('${env:OTELCOL_QUEUE_DIR:-/var/lib/otelcol/queue}')
-    expect(targets('jaeger')).toEqual(expect.arrayContaining(['/badger', '/etc/jaeger/ui.json']))
+    expect(targets('jaeger')).toEqual(expect.arrayContaining(['/badger', '/etc/jaeger/ui.js']))
     expect(read('collector/jaeger.yaml')).toContain('${env:JAEGER_DIR:-/badger}')
-    expect(read('collector/jaeger.yaml')).toContain('${env:JAEGER_UI_CONFIG:-/etc/jaeger/ui.json}')
+    expect(read('collector/jaeger.yaml')).toContain('${env:JAEGER_UI_CONFIG:-/etc/jaeger/ui.js}')
     expect(targets('prometheus')).toEqual(expect.arrayContaining(['/prometheus', '/etc/prometheus/rules']))
     const provider = parse(read('dashboards/provisioning/dashboards/spanwright.yaml')) as {
       providers: { options: { path: string } }[]
