@@ -3,7 +3,8 @@
 // content is captured.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, beforeAll, expect, test } from 'vitest'
+import { clientFolder } from './support/clients.ts'
 import type { ReceivedSpan, Receiver } from './support/otlp-receiver.ts'
 import {
   CANARY,
@@ -22,6 +23,7 @@ const ON = { SPANWRIGHT_AGENT_TELEMETRY: 'on' }
 const onLinux = process.platform === 'linux'
 
 let session: Session
+beforeAll(() => void clientFolder())
 afterEach(async () => {
   const left = onLinux ? processesOf(session.env['HOME']!) : []
   await session.close()
@@ -86,7 +88,7 @@ test('spans of Claude Code are below the attempt that started it', async () => {
 
 test('metrics of concurrent sessions of Claude Code add up and name no session', async () => {
   const receiver = await run(
-    `name: agents\nnodes:\n  - id: lanes\n    fanout:\n      each: [a, b, c]\n      as: lane\n      nodes:\n        - id: work\n          run: ANTHROPIC_BASE_URL=$ANTHROPIC_BASE_URL/k/\${{ lane }} ${CLAUDE}\n`,
+    `name: agents\nnodes:\n  - id: lanes\n    fanout:\n      each: [a, b, c]\n      as: lane\n      nodes:\n        - id: work\n          run: ANTHROPIC_BASE_URL=$ANTHROPIC_BASE_URL-\${{ lane }} ${CLAUDE}\n`,
     { env: ON },
   )
   const sessions = 3

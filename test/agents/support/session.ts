@@ -74,7 +74,8 @@ export async function openSession(scenario: Scenario = { turns: SCRIPT }): Promi
     HOME: temporaryDirectory('spanwright-home-'),
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
-    ANTHROPIC_BASE_URL: provider.url,
+    // Each client has its own place in the script.
+    ANTHROPIC_BASE_URL: `${provider.url}/k/claude`,
     ANTHROPIC_API_KEY: CANARY.key,
     // Nothing but the provider and the receiver is called.
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
@@ -82,7 +83,7 @@ export async function openSession(scenario: Scenario = { turns: SCRIPT }): Promi
     // Claude Code refuses to skip permissions as root outside a sandbox.
     IS_SANDBOX: '1',
     STUB_KEY: CANARY.key,
-    CODEX_PROVIDER: `model_providers.p={name="p",base_url="${provider.url}/v1",env_key="STUB_KEY",wire_api="responses",request_max_retries=1,stream_max_retries=1}`,
+    CODEX_PROVIDER: `model_providers.p={name="p",base_url="${provider.url}/k/codex/v1",env_key="STUB_KEY",wire_api="responses",request_max_retries=1,stream_max_retries=1}`,
   }
   return {
     provider,
@@ -99,7 +100,7 @@ export async function openSession(scenario: Scenario = { turns: SCRIPT }): Promi
   }
 }
 
-/** A step that asks Claude Code; `after` goes into the shell line before it. */
+/** Shell lines that ask Claude Code and Codex. */
 export const CLAUDE = `claude -p "${CANARY.prompt}" --output-format stream-json --verbose --model claude-sonnet-4-5 --permission-mode bypassPermissions`
 export const CODEX = `codex exec $SPANWRIGHT_CODEX_OTEL --json --skip-git-repo-check -m gpt-5 -s danger-full-access -c model_provider=p -c "$CODEX_PROVIDER" "${CANARY.prompt}"`
 
