@@ -30,13 +30,14 @@ beforeAll(() => {
   if (exitCode !== 0) throw new Error(`npm install failed: ${stderr}`)
 }, 180_000)
 
-test('the package holds the program, its schema and the quickstart, and nothing of the workshop', () => {
+test('the package holds the program, its schema, the quickstart and the stack, and nothing of the workshop', () => {
   const expected = ['dist/cli/main.js', 'dist/index.js', 'dist/index.d.ts', 'schema/pipeline.schema.json']
   const others = ['examples/quickstart.yaml', 'package.json', 'README.md', 'LICENSE']
-  expect(packed.files).toEqual(expect.arrayContaining([...expected, ...others]))
-  expect(packed.files.filter((file) => /^(src|test|bench|scripts|node_modules)\/|\.tsbuildinfo$/.test(file))).toEqual(
-    [],
-  )
+  const stack = ['docker-compose.yml', '.env', 'collector/otelcol.yaml', 'collector/secrets/README.md']
+  const dashboards = ['dashboards/spanwright-overview.json', 'dashboards/provisioning/datasources/spanwright.yaml']
+  expect(packed.files).toEqual(expect.arrayContaining([...expected, ...others, ...stack, ...dashboards]))
+  const workshop = /^(src|test|bench|scripts|node_modules|collector\/native|dashboards\/source)\/|\.tsbuildinfo$/
+  expect(packed.files.filter((file) => workshop.test(file))).toEqual([])
 })
 
 test('npx spanwright --version prints the version', () => {
@@ -47,6 +48,16 @@ test('npx spanwright runs the quickstart', () => {
   const run = inHome('npx', ['spanwright', 'run', 'node_modules/spanwright/examples/quickstart.yaml'])
   expect(run).toMatchObject({ exitCode: 0 })
   expect(run.stderr).toContain('quickstart')
+})
+
+test('an installed package finds its own compose file', () => {
+  // With nothing on the path the next thing that is missing is docker.
+  const up = spawnSync(process.execPath, ['node_modules/spanwright/dist/cli/main.js', 'stack', 'up'], {
+    cwd: home,
+    env: { ...childEnvironment(), PATH: home },
+    encoding: 'utf8',
+  })
+  expect(up).toMatchObject({ status: 5, stderr: expect.stringContaining('no `docker` on PATH') })
 })
 
 test('npx spanwright run exits 1 for a pipeline that fails, 2 for one that is not there', () => {

@@ -11,7 +11,7 @@ export const PROJECT = 'spanwright'
 const QUESTION_TIMEOUT_MS = 10_000
 const ANSWER_BYTES = 4 * 1024 * 1024
 const ELSEWHERE =
-  'A stack that already runs somewhere needs no docker: export OTEL_EXPORTER_OTLP_ENDPOINT=<its OTLP address> (docs/send-elsewhere.md).'
+  'A stack that already runs somewhere needs no docker: export OTEL_EXPORTER_OTLP_ENDPOINT=<its OTLP address>'
 const WITHOUT_DOCKER = 'The same servers without docker, from a checkout: npm run stack:native.'
 
 /** Fails with what to install or start unless docker, its compose plugin and an engine are there. */
