@@ -79,7 +79,7 @@ class Delivery {
   private readonly logs: Lane<LogRecord> | undefined
   private readonly metrics: Lane<Measurement> | undefined
   private readonly gauges: GaugePush | undefined
-  private warnedOf = ''
+  private readonly warnedOf = new Map<Signal, string>()
   /** The last entry that was read. */
   private seq = 0
 
@@ -143,9 +143,7 @@ class Delivery {
       now,
       warn,
       onUnavailable: (message) => this.unavailable(signal, message),
-      onAccepted: () => {
-        if (signal === 'traces') this.warnedOf = ''
-      },
+      onAccepted: () => void this.warnedOf.delete(signal),
       onRefused: (count) => this.gauges?.countRefused(signal, count),
       ...own,
     })
@@ -157,6 +155,8 @@ class Delivery {
     for (;;) {
       const entries = await source.next()
       for (const entry of entries) await this.take(entry)
+      // The reading may go on for long without a rest.
+      if (this.options.committed) for (const lane of [this.logs, this.metrics]) lane?.poke()
       if (entries.length > 0) continue
       if (source.ended) break
       this.rest()
@@ -189,7 +189,7 @@ class Delivery {
 
   /** Everything that is committed was read. */
   private rest(): void {
-    for (const lane of this.lanes) lane.poke()
+    this.traces?.poke()
     const { committed, projection, senders, now } = this.options
     if (committed === undefined) return
     if (this.traces && !this.traces.isBusy) {
@@ -240,9 +240,8 @@ class Delivery {
   /** Said once until something goes through. Where traces fail too, the others have nothing to add. */
   private unavailable(signal: Signal, message: string): void {
     if (signal !== 'traces' && this.traces && (this.traces.isFailing || this.traces.delivered === 0)) return
-    const warning = `${signal} cannot be delivered: ${message}`
-    if (this.warnedOf === warning) return
-    this.warnedOf = warning
-    this.options.warn(warning)
+    if (this.warnedOf.get(signal) === message) return
+    this.warnedOf.set(signal, message)
+    this.options.warn(`${signal} cannot be delivered: ${message}`)
   }
 }

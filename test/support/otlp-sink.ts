@@ -89,8 +89,8 @@ export interface Sink {
   readonly requests: SinkRequest[]
   /** Asked for each request with traces; undefined = 200. */
   answer: (() => Answer | undefined) | undefined
-  /** The same for the other signals. */
-  answerOthers: ((signal: Signal) => Answer | undefined) | undefined
+  /** The same for requests with logs and metrics. */
+  answerOthers: ((request: Omit<SinkRequest, 'accepted'>) => Answer | undefined) | undefined
   /** Throws where something came that the registry of names does not allow. */
   close(): Promise<void>
 }
@@ -119,9 +119,10 @@ export async function startSink(port = 0, allow: Allowance = {}): Promise<Sink> 
       bodies.push(body.toString('utf8'))
       headers.push(request.headers)
     }
-    const answer = signal === 'traces' ? sink.answer?.() : sink.answerOthers?.(signal)
+    const asked = { signal, body, headers: request.headers }
+    const answer = signal === 'traces' ? sink.answer?.() : sink.answerOthers?.(asked)
     const accepted = answer === undefined || (typeof answer === 'object' && answer.status === 200)
-    requests.push({ signal, body, headers: request.headers, accepted })
+    requests.push({ ...asked, accepted })
     if (answer === 'hang') return
     if (answer === 'cut') return void request.socket.destroy()
     const type = request.headers['content-type'] ?? ''
@@ -233,7 +234,7 @@ interface OtlpLogsRequest {
 const PARENT_IS_REMOTE = 0x200
 
 /** The data points of one request. */
-export const pointsOf = ({ body, headers }: SinkRequest): SinkPoint[] =>
+export const pointsOf = ({ body, headers }: Pick<SinkRequest, 'body' | 'headers'>): SinkPoint[] =>
   flattenMetrics(requestOf('metrics', body, headers['content-type'] ?? '') as OtlpMetricsRequest)
 
 /** The spans of one request body in JSON. */
