@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { format, type OxfmtConfig } from 'oxfmt'
 import { metricNamesText, namesText } from './constants.ts'
+import { pageText } from './page.ts'
 import type { Registry } from './registry.ts'
 
 /** Path from the project's root → text. */
@@ -9,6 +10,7 @@ export async function generatedFiles(registry: Registry): Promise<Map<string, st
   return new Map([
     ['src/telemetry/names.ts', await formatted('names.ts', namesText(registry))],
     ['src/telemetry/metric-names.ts', await formatted('metric-names.ts', metricNamesText(registry))],
+    ['docs/telemetry.md', pageText(registry)],
   ])
 }
 

@@ -34,7 +34,18 @@ export interface AttributeUse {
   readonly failedOnly: boolean
   readonly atEnd: boolean
 }
-type Resolved<T> = Omit<T, 'attributes' | 'extends'> & { readonly attributes: readonly AttributeUse[] }
+type Resolved<T> = Omit<T, 'attributes' | 'extends'> & {
+  /** With those of the groups that it extends. */
+  readonly attributes: readonly AttributeUse[]
+  readonly own: readonly AttributeUse[]
+  readonly extends: readonly string[]
+}
+/** Attributes that several spans and events have. */
+export interface SharedAttributes {
+  readonly id: string
+  readonly brief: string
+  readonly attributes: readonly AttributeUse[]
+}
 export type Span = Resolved<z.infer<typeof spanGroup>>
 export type SpanEvent = Resolved<z.infer<typeof eventGroup>>
 export type Metric = Resolved<z.infer<typeof metricGroup>> & {
@@ -48,6 +59,7 @@ export interface Registry {
   /** In the order in which they are recognized. */
   readonly spans: readonly Span[]
   readonly events: readonly SpanEvent[]
+  readonly shared: readonly SharedAttributes[]
   /** What log records have beside the attributes of their event. */
   readonly log: readonly AttributeUse[]
   readonly metrics: readonly Metric[]
@@ -156,7 +168,8 @@ function resolve(files: Files, faults: string[]): Registry {
     attributes: defined,
     spans: resolver.groups(spans).filter((group) => group.type === 'span'),
     events: resolver.groups(events).filter((group) => group.type === 'event'),
-    log: resolver.shared(events, 'attributes.log'),
+    shared: [...resolver.shared.values()],
+    log: resolver.shared.get('attributes.log')?.attributes ?? [],
     metrics: resolver.metrics(metrics),
     boundaries: metrics.content.boundaries,
     resource: groups.filter(({ group }) => group.type === 'resource').flatMap(({ attributes: list }) => list),
@@ -170,7 +183,7 @@ type UsingGroup = FileContent['spans' | 'events']['groups'][number]
 
 /** Replaces references by what they mean. Groups of uses are known to the file they stand in and to those after it. */
 class Resolver {
-  private readonly groupsOfUses = new Map<string, readonly AttributeUse[]>()
+  readonly shared = new Map<string, SharedAttributes>()
   private readonly seen = new Set<string>()
   private readonly defined: ReadonlyMap<string, Attribute>
 
@@ -182,28 +195,23 @@ class Resolver {
     const list = file.content.groups as readonly UsingGroup[]
     list.forEach((group, index) => {
       this.once(group.id, file.fault, index)
+      const { id, brief } = group
       if (group.type === 'attribute_group')
-        this.groupsOfUses.set(group.id, this.uses(group.attributes, file.fault, index))
+        this.shared.set(id, { id, brief, attributes: this.uses(group.attributes, file.fault, index) })
     })
     return list.flatMap((group, index) => {
       if (group.type === 'attribute_group') return []
-      const { extends: parents, attributes, ...rest } = group
-      const inherited = (parents ?? []).flatMap((id, at) => {
-        const uses = this.groupsOfUses.get(id)
-        if (!uses) file.fault(['groups', index, 'extends', at], `${id} is no group of attributes`)
-        return uses ?? []
+      const { extends: parents = [], attributes } = group
+      const inherited = parents.flatMap((id, at) => {
+        const known = this.shared.get(id)
+        if (!known) file.fault(['groups', index, 'extends', at], `${id} is no group of attributes`)
+        return known?.attributes ?? []
       })
-      const all = [...inherited, ...this.uses(attributes, file.fault, index)]
-      const twice = all.find((use, at) => all.findIndex((other) => other.attribute === use.attribute) !== at)
-      if (twice) file.fault(['groups', index, 'attributes'], `${twice.attribute.id} is used twice`)
-      return [{ ...rest, attributes: all }]
+      const again = attributes.find((use) => inherited.some((other) => other.attribute.id === use.ref))
+      if (again) file.fault(['groups', index, 'attributes'], `${again.ref} is in a group that is extended`)
+      const own = this.uses(attributes, file.fault, index)
+      return [{ ...group, extends: parents, own, attributes: [...inherited, ...own] }]
     })
-  }
-
-  shared(file: UsingFile, id: string): readonly AttributeUse[] {
-    const uses = this.groupsOfUses.get(id)
-    if (!uses) file.fault(['groups'], `there is no group ${id}`)
-    return uses ?? []
   }
 
   metrics({ content, fault }: Parsed<'metrics'>): Metric[] {
@@ -220,7 +228,7 @@ class Resolver {
             `${use.attribute.id} has a high cardinality and no place on a metric`,
           )
       })
-      return { ...group, bounds, attributes }
+      return { ...group, extends: [], own: attributes, bounds, attributes }
     })
   }
 
@@ -231,6 +239,8 @@ class Resolver {
 
   private uses(list: readonly Use[], fault: Parsed<FileName>['fault'], index: number): AttributeUse[] {
     return list.flatMap((use, at) => {
+      if (list.findIndex((other) => other.ref === use.ref) !== at)
+        fault(['groups', index, 'attributes', at, 'ref'], `${use.ref} is used twice`)
       const attribute = this.defined.get(use.ref)
       if (!attribute) {
         fault(['groups', index, 'attributes', at, 'ref'], `${use.ref} is defined nowhere`)
@@ -250,8 +260,20 @@ class Resolver {
   }
 }
 
-/** What spans and events say of each other. */
-function checkReferences(registry: Registry, { spans, events }: Files): void {
+/** What spans, events and metrics say of each other; that no two have one key. */
+function checkReferences(registry: Registry, { spans, events, metrics }: Files): void {
+  for (const [groups, file] of [
+    [registry.spans, spans],
+    [registry.events, events],
+    [registry.metrics, metrics],
+  ] as const)
+    for (const { id, key } of groups.filter(
+      (one, at) => groups.findIndex(({ key: other }) => other === one.key) !== at,
+    ))
+      file.fault(
+        ['groups', file.content.groups.findIndex((group) => group.id === id), 'key'],
+        `the key ${key} is used twice`,
+      )
   const keys = new Set(registry.spans.map((span) => span.key))
   const links = new Set(membersOf(registry.attributes.get('spanwright.link')))
   const indexOf = (file: UsingFile, id: string): number => file.content.groups.findIndex((group) => group.id === id)
@@ -265,7 +287,8 @@ function checkReferences(registry: Registry, { spans, events }: Files): void {
     const placeholders = [...span.name.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!)
     if (placeholders.join() !== Object.keys(span.name_values).join())
       spans.fault([...path, 'name_values'], `the name has the placeholders ${placeholders.join(', ')}`)
-    for (const id of [...Object.values(span.name_values), span.recognized_by.split('=')[0]!])
+    const named = Object.values(span.name_values).map((value) => value.replace('last segment of ', ''))
+    for (const id of [...named, span.recognized_by.split('=')[0]!])
       if (id !== 'span' && !span.attributes.some((use) => use.attribute.id === id))
         spans.fault(path, `${id} is no attribute of this span`)
   }

@@ -65,8 +65,8 @@ export const spanGroup = z.strictObject({
   ...named,
   type: z.literal('span'),
   name: text,
-  /** Placeholder → the attribute whose value (or last path segment) stands there; `span` = the name of another span. */
-  name_values: z.record(identifier, text),
+  /** Placeholder → the attribute whose value, or last path segment, stands there; `span` = the name of another span. */
+  name_values: z.record(identifier, z.string().regex(/^(last segment of )?[a-z_.]+$/)),
   /** The attribute, or `attribute=value`, that only this span has among those that come later in the file. */
   recognized_by: text,
   span_kind: z.enum(['server', 'client', 'internal']),

@@ -166,7 +166,7 @@ export const METRIC = {
     instrument: 'gauge',
     unit: 's',
     description:
-      'Unix time of the last progress of the open attempt that is idle for longest; waits for limits left out.',
+      'Unix time of the last progress of the open attempt that is idle for longest; one that waits for a limit or is being checked counts as making progress.',
     attributes: [ATTR.pipelineName, ATTR.taskName],
   },
   stallTimeout: {

@@ -2,15 +2,23 @@
 // every span is sent once. Throws with the entry at fault.
 import type { Entry, Event } from '../../src/core/events.ts'
 import type { Pipeline } from '../../src/core/pipeline.ts'
+import { createMeasurements } from '../../src/telemetry/measurements.ts'
 import { createProjection } from '../../src/telemetry/projection.ts'
 import type { SpanRecord } from '../../src/telemetry/span-record.ts'
-import { parentViolations, recordViolations, refuse } from './telemetry-validator.ts'
+import {
+  logRecordViolations,
+  measurementViolations,
+  parentViolations,
+  recordViolations,
+  refuse,
+} from './telemetry-validator.ts'
 
 export function checkInvariants(entries: readonly Entry[], pipeline: Pipeline): void {
   checkOrder(entries)
   checkAttempts(entries, pipeline.max_parallel)
   checkVisits(entries)
   checkTrace(entries)
+  checkMetrics(entries)
 }
 
 const fail = (entry: Entry, message: string): never => {
@@ -95,10 +103,20 @@ function checkTrace(entries: readonly Entry[]): void {
       refuse(recordViolations(span), `entry ${entry.seq}`)
       if (!(span.endUs > span.startUs)) fail(entry, `span ${span.name} has no length`)
     }
+    refuse(projection.logs.flatMap(logRecordViolations), `entry ${entry.seq}`)
   }
   const last = entries.at(-1)!
   if (last.event.type !== 'run.finished' && last.event.type !== 'run.interrupted') return
   for (const { parentSpanId: parent } of spans.values())
     if (parent !== undefined && !spans.has(parent)) fail(last, `a span has the parent ${parent}, which was never sent`)
   refuse(parentViolations([...spans.values()]), 'the trace')
+}
+
+/** Every number is of a metric of the registry. */
+function checkMetrics(entries: readonly Entry[]): void {
+  const measurements = createMeasurements()
+  for (const entry of entries)
+    refuse(measurements.apply(entry).flatMap(measurementViolations), `entry ${entry.seq} (${entry.event.type})`)
+  const last = Date.parse(entries.at(-1)!.at) * 1_000
+  refuse([...measurements.gauges(last), ...measurements.closing()].flatMap(measurementViolations), 'the gauges')
 }

@@ -1,5 +1,6 @@
 // Owns: the series that our metrics become in Prometheus (OTLP with UnderscoreEscapingWithSuffixes), for tests of
 // dashboards and alert rules: a name or label that is not here is a mistake.
+import { prometheusLabel, prometheusName } from '../../scripts/registry/prometheus-name.ts'
 import { METRIC, type MetricSpec } from '../../src/telemetry/metric-names.ts'
 
 export interface PrometheusSeries {
@@ -14,7 +15,7 @@ const OF_RESOURCE = ['job', 'instance']
 export function prometheusSeries(): ReadonlyMap<string, PrometheusSeries> {
   const series = new Map<string, PrometheusSeries>()
   for (const metric of Object.values<MetricSpec>(METRIC)) {
-    const labels = [...metric.attributes.map(escaped), ...OF_RESOURCE]
+    const labels = [...metric.attributes.map(prometheusLabel), ...OF_RESOURCE]
     const add = (suffix: string, more: readonly string[] = []): void => {
       series.set(`${prometheusName(metric)}${suffix}`, { labels: [...labels, ...more].sort(), type: metric.instrument })
     }
@@ -27,14 +28,3 @@ export function prometheusSeries(): ReadonlyMap<string, PrometheusSeries> {
   }
   return series
 }
-
-/** Name of a metric without the suffixes of a histogram. */
-export function prometheusName({ name, unit, instrument }: Pick<MetricSpec, 'name' | 'unit' | 'instrument'>): string {
-  const words = [escaped(name)]
-  const suffix = unit === 's' ? 'seconds' : unit === '1' && instrument === 'gauge' ? 'ratio' : ''
-  if (suffix !== '' && !words[0]!.split('_').includes(suffix)) words.push(suffix)
-  if (instrument === 'counter') words.push('total')
-  return words.join('_')
-}
-
-const escaped = (name: string): string => name.replaceAll(/[^a-zA-Z0-9]/g, '_')

@@ -96,7 +96,7 @@ function checkMarker(marker: SpanSeen, { attributes: own, name, parents }: Span,
 /** `begun`: what is known at the end only is not there. */
 function checkSpan(span: SpanSeen, what: Span, { say, begun }: { say: Say; begun: boolean }): void {
   if (span.kind !== what.span_kind) say(`has the kind ${span.kind}, ${what.span_kind} is right`)
-  if (!namesOf(what, span.attributes).includes(span.name))
+  if (nameOf(what, span.attributes) !== span.name)
     say(`is not named ${what.name} with the values of ${Object.values(what.name_values).join(', ')}`)
   checkAttributes(span.attributes, begun ? what.attributes.filter((use) => !use.atEnd) : what.attributes, {
     say,
@@ -116,16 +116,16 @@ function checkSpan(span: SpanSeen, what: Span, { say, begun }: { say: Say; begun
   for (const link of span.links) checkLink(link, what, say)
 }
 
-/** The names that the attributes allow: a value, or the last segment of a path. */
-function namesOf({ name, name_values: values }: Span, attributes: Values): string[] {
-  return Object.entries(values).reduce(
-    (names, [placeholder, id]) => {
-      const value = String(attributes[id])
-      const put = (text: string) => names.map((so) => so.replaceAll(`{${placeholder}}`, () => text))
-      return [...put(value), ...put(value.slice(value.lastIndexOf('/') + 1))]
-    },
-    [name],
-  )
+const LAST_SEGMENT = 'last segment of '
+
+/** The name that the attributes stand for. */
+function nameOf({ name, name_values: values }: Span, attributes: Values): string {
+  return name.replaceAll(/\{(\w+)\}/g, (_, placeholder: string) => {
+    const from = values[placeholder]!
+    const value = attributes[from.replace(LAST_SEGMENT, '')]
+    if (typeof value !== 'string') return ''
+    return from.startsWith(LAST_SEGMENT) ? value.slice(value.lastIndexOf('/') + 1) : value
+  })
 }
 
 function checkStatus({ failed, attributes }: SpanSeen, say: Say): void {
@@ -139,7 +139,8 @@ function checkStatus({ failed, attributes }: SpanSeen, say: Say): void {
 function checkLink(attributes: Values, { key, links }: Span, say: Say): void {
   const relation = attributes['spanwright.link']
   if (relation === undefined) return say('has a link without spanwright.link')
-  if (!(links ?? []).includes(String(relation))) say(`has a link ${String(relation)}, which is none of a ${key} span`)
+  if (!(links ?? []).includes(relation as string))
+    say(`has a link ${JSON.stringify(relation)}, which is none of a ${key} span`)
   const other = Object.keys(attributes).filter((id) => id !== 'spanwright.link')
   if (other.length > 0) say(`has a link with ${other.join(', ')}`)
 }

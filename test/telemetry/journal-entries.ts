@@ -33,6 +33,7 @@ const rollup = (attempts: number, retries = 0) => ({
     reasoning: 0,
   },
 })
+const isFailed = (result: Result): boolean => result === 'failure' || result === 'error' || result === 'timeout'
 const children = (total: number, failed = 0, retried = 0, skipped = 0) => ({ total, failed, retried, skipped })
 
 /** Where a node stands: `parent` is the span id above it. */
@@ -140,6 +141,7 @@ export class JournalEntries {
       retry_count: 0,
       rollup: rollup(1),
       span_id: this.span(`node ${visitId(path, visit)}`),
+      ...(isFailed(result) ? { failure: failureOf('exit_nonzero') } : {}),
       ...extra,
     })
   }
@@ -211,7 +213,7 @@ export class JournalEntries {
     return this.node(path, at)
       .attempt(path, 1, {}, at.visit)
       .attemptFinished(path, 1, result, { visit: at.visit ?? 1 })
-      .nodeFinished(path, result, at, result === 'success' ? {} : { failure: failureOf('exit_nonzero') })
+      .nodeFinished(path, result, at)
   }
 
   branch(fanout: string, key: string, index: number, continues?: string): string {

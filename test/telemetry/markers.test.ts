@@ -1,7 +1,7 @@
 // Markers show what is open in a trace store before its span arrives.
 import { describe, expect, test } from 'vitest'
 import { hash64 } from '../../src/core/hash.ts'
-import { createProjection } from '../../src/telemetry/projection.ts'
+import { createProjection } from './checked-projection.ts'
 import { JournalEntries, RUN_ID } from './journal-entries.ts'
 
 describe('markers', () => {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Entry, Event } from '../../src/core/events.ts'
 import type { Result } from '../../src/core/failure.ts'
-import { createProjection } from '../../src/telemetry/projection.ts'
+import { createProjection } from './checked-projection.ts'
 import type { SpanRecord } from '../../src/telemetry/span-record.ts'
 import { failureOf, JournalEntries } from './journal-entries.ts'
 
@@ -80,7 +80,8 @@ function attempts(journal: JournalEntries, what: Step & { do: 'run' }, path: str
         inputs: {},
         parent_span_id: journal.span(`attempt ${path}@1.${number}`),
       })
-      journal.add({ type: 'check.finished', ...check, passed: outcome === 'success', duration_ms: 1 })
+      const failure = outcome === 'success' ? {} : { failure: failureOf('check_failed') }
+      journal.add({ type: 'check.finished', ...check, passed: outcome === 'success', duration_ms: 1, ...failure })
     }
     journal.attemptFinished(path, number, outcome)
     if (index + 1 < what.results.length) journal.retry(path, number)

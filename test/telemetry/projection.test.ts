@@ -1,7 +1,7 @@
 // What a trace says of a run: one execution, one set of spans.
 import { describe, expect, test } from 'vitest'
 import { ATTR, SPAN_EVENT } from '../../src/telemetry/names.ts'
-import { createProjection } from '../../src/telemetry/projection.ts'
+import { createProjection } from './checked-projection.ts'
 import type { SpanRecord } from '../../src/telemetry/span-record.ts'
 import { failureOf, JournalEntries, RUN_ID, START_MS, TRACE_ID } from './journal-entries.ts'
 

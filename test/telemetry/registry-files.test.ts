@@ -7,5 +7,6 @@ import { readRegistry } from '../../scripts/registry/registry.ts'
 const onDisk = (path: string): Promise<string> => readFile(new URL(`../../${path}`, import.meta.url), 'utf8')
 
 test('the generated files are up to date (npm run registry)', async () => {
-  for (const [path, text] of await generatedFiles(readRegistry())) expect([path, await onDisk(path)]).toEqual([path, text])
+  for (const [path, text] of await generatedFiles(readRegistry()))
+    expect([path, await onDisk(path)]).toEqual([path, text])
 })

@@ -1,6 +1,7 @@
 // What our metrics are called in Prometheus, as its OTLP receiver names them.
 import { expect, test } from 'vitest'
-import { prometheusName, prometheusSeries } from '../support/prometheus-names.ts'
+import { prometheusName } from '../../scripts/registry/prometheus-name.ts'
+import { prometheusSeries } from '../support/prometheus-names.ts'
 
 test('names get suffixes of unit and instrument, annotations leave nothing', () => {
   expect(prometheusName({ name: 'a.b_c', unit: 's', instrument: 'histogram' })).toBe('a_b_c_seconds')

@@ -1,7 +1,7 @@
 // The trace as text: what must be seen is seen, at every width.
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { createProjection } from '../../src/telemetry/projection.ts'
+import { createProjection } from './checked-projection.ts'
 import { toWaterfall, type WaterfallOptions } from '../../src/telemetry/waterfall.ts'
 import { failureOf, JournalEntries } from './journal-entries.ts'
 
