@@ -429,6 +429,16 @@ describe('decisions', () => {
 })
 
 describe('what an attempt starts with', () => {
+  test('its limits are on record, so that a reader needs no pipeline', async () => {
+    const world = await play(
+      'nodes: [{ id: a, run: x, timeout: 90s, stall_timeout: 20s }, { id: b, run: x }, { id: c, wait: { for: 1s } }]',
+    )
+    const limits = world.events('attempt.started').map((event) => [event.timeout_ms, event.stall_timeout_ms])
+    expect(limits).toEqual([
+      [90_000, 20_000],
+      [3_600_000, undefined],
+    ])
+  })
   test('an expression that fails is config_invalid of the attempt, without an effect', async () => {
     const world = await play(
       "nodes: [{ id: a, run: x }, { id: b, run: ['echo', '${{ nodes.a.outputs.n }}'], retry: 3 }]",

@@ -157,6 +157,32 @@ describe('enforced', () => {
   })
 })
 
+describe('what a budget is', () => {
+  const enforced = { mode: 'enforce' }
+
+  test('is on record with the run, and with every start of a node that has one', async () => {
+    const world = (
+      await worldOf(
+        'budget: { usd: 2, time: 1m }\nnodes: [{ id: a, run: x, budget: { attempts: 3 } }, { id: b, run: x }]',
+        {
+          a: [{ takes: 1_000 }],
+        },
+      )
+    ).create()
+    const next = killed(world)
+    next.tell({ type: 'resume' })
+    next.play()
+    expect(next.events('run.created')[0]!.budget).toEqual({ usd: 2, time_ms: 60_000, ...enforced })
+    expect(next.events('run.resumed')[0]!.budget).toEqual({ usd: 2, time_ms: 60_000, ...enforced })
+    const starts = next.events('node.started').map((event) => [event.node, event.continues !== undefined, event.budget])
+    expect(starts).toEqual([
+      ['a', false, { attempts: 3, ...enforced }],
+      ['a', true, { attempts: 3, ...enforced }],
+      ['b', false, undefined],
+    ])
+  })
+})
+
 describe('audit', () => {
   test('is announced like the other mode and stops nothing', async () => {
     const world = await play(`budget: { tokens: 100, attempts: 1, mode: audit }\n${three}`, {

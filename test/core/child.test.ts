@@ -38,6 +38,20 @@ describe('a child pipeline', () => {
     })
   })
 
+  test('its budget is on record beside that of its node', async () => {
+    const world = (
+      await withChild(
+        'budget: { tokens: 50 }\nnodes: [{ id: a, run: x }]',
+        'nodes: [{ id: c, budget: { attempts: 2 }, child: { file: child.yaml } }]',
+      )
+    ).play()
+    expect(world.events('node.started', 'c')[0]).toMatchObject({
+      budget: { attempts: 2, mode: 'enforce' },
+      child_budget: { tokens: 50, mode: 'enforce' },
+    })
+    expect(world.events('node.started', 'c/a')[0]).not.toHaveProperty('child_budget')
+  })
+
   test('params: given ones, defaults, and one that is missing', async () => {
     const inner =
       'params: { who: { type: string }, n: { type: integer, default: 7 } }\nnodes: [{ id: a, run: [echo, "${{ params.who }}", "${{ params.n }}"] }]'
