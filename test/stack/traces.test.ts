@@ -8,7 +8,7 @@ import { runCli, startCli } from '../support/cli.ts'
 import { eventsOf, eventually, finalOf, latestRun, linesOf, pipelineDirectory } from '../support/run-record.ts'
 import { jaegerClient, type JaegerClient } from './support/jaeger-client.ts'
 import { reportingTo, runCliOn, startCliOn } from './support/run-cli.ts'
-import { expectWholeTrace, spansOfJournal } from './support/trace-check.ts'
+import { expectWholeTrace, isWork, spansOfJournal } from './support/trace-check.ts'
 import { until } from './support/until.ts'
 
 const DAY_MS = 86_400_000
@@ -43,9 +43,10 @@ describe('a run as it happened', () => {
 
   test('every span of the journal, each once, with parents, links and events', async () => {
     const trace = await expectWholeTrace(jaeger, cwd)
-    const names = trace.spans.toSorted((a, b) => a.startUs - b.startUs).map(({ name }) => name)
+    const inOrder = trace.spans.filter(isWork).toSorted((a, b) => a.startUs - b.startUs || b.durationUs - a.durationUs)
+    const names = inOrder.map(({ name }) => name)
     expect(names.filter((name) => name === 'build attempt')).toHaveLength(3)
-    expect(names.indexOf('RUN mixed')).toBe(0)
+    expect(names.slice(0, 3)).toEqual(['RUN mixed', 'build', 'build attempt'])
     const joined = trace.spans.find(({ name }) => name === 'publish')!
     const branches = trace.spans.filter(({ name }) => name === 'branch lanes').map(({ spanId }) => spanId)
     expect(joined.links.map(({ spanId }) => spanId).toSorted()).toEqual(branches.toSorted())
@@ -155,7 +156,7 @@ test('a run of yesterday that nobody could deliver, resumed today', async () => 
   const { spans } = await expectWholeTrace(jaeger, cwd)
   const [first, second] = spans.filter(({ name }) => name === 'RUN hanging').toSorted((a, b) => a.startUs - b.startUs)
   expect(second!.startUs - first!.startUs).toBeGreaterThan((DAY_MS - 600_000) * 1_000)
-  expect([second!.parentId, second!.links.map(({ spanId }) => spanId)]).toEqual([first!.spanId, [first!.spanId]])
+  expect(second!.links.map(({ spanId }) => spanId)).toEqual([first!.spanId])
 })
 
 test('the collector is down for the whole run; the next run delivers it', async () => {
@@ -163,7 +164,7 @@ test('the collector is down for the whole run; the next run delivers it', async 
   await stack.otelcol.kill('SIGKILL')
   const ended = await runCliOn(stack.urls, RUN, { cwd })
   expect(ended).toMatchObject({ exitCode: 1 })
-  expect(ended.stderr).toMatch(/could not be delivered yet/)
+  expect(ended.stderr).toMatch(/not delivered yet: \d+ spans/)
   const lost = spansOfJournal(cwd)[0]!.traceId
   expect(await jaeger.trace(lost)).toBeUndefined()
   await stack.otelcol.start()

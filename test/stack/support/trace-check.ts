@@ -11,7 +11,8 @@ import type { JaegerClient, JaegerSpan, JaegerTrace } from './jaeger-client.ts'
 import type { Deadline } from './until.ts'
 
 const MARKER = 'spanwright.marker'
-const isMarker = ({ tags }: JaegerSpan): boolean => tags[MARKER] !== undefined
+/** Not a marker. */
+export const isWork = ({ tags }: JaegerSpan): boolean => tags[MARKER] === undefined
 
 /** Spans that the journal of the latest run in `cwd` makes, in the order of their ends. */
 export function spansOfJournal(cwd: string): SpanRecord[] {
@@ -36,10 +37,10 @@ export async function expectWholeTrace(
     (seen) => new Set(seen.spans.map(({ spanId }) => spanId)).isSupersetOf(wanted),
     { withinMs: 60_000, ...deadline },
   )
-  const own = trace.spans.filter((span) => !isMarker(span))
+  const own = trace.spans.filter(isWork)
   expect(own.map(({ spanId }) => spanId).toSorted()).toEqual(spans.map(({ spanId }) => spanId).toSorted())
   const seen = new Map(own.map((span) => [span.spanId, span]))
-  for (const span of spans) expect(shownOf(seen.get(span.spanId)!)).toEqual(wantedOf(span))
+  for (const span of spans) expect(shownOf(seen.get(span.spanId)!, span)).toEqual(wantedOf(span))
   const ids = new Set(trace.spans.map(({ spanId }) => spanId))
   const orphans = trace.spans.filter(
     ({ parentId }) => parentId !== undefined && parentId !== inbound && !ids.has(parentId),
@@ -67,10 +68,12 @@ function wantedOf(span: SpanRecord): object {
   }
 }
 
-function shownOf(span: JaegerSpan): object {
+/** Where a link leads to the parent, Jaeger keeps one reference for both and calls it a link; its page nests by either. */
+function shownOf(span: JaegerSpan, wanted: SpanRecord): object {
+  const linked = span.links.some(({ spanId }) => spanId === wanted.parentSpanId)
   return {
     name: span.name,
-    parentId: span.parentId,
+    parentId: span.parentId ?? (linked ? wanted.parentSpanId : undefined),
     startUs: span.startUs,
     durationUs: span.durationUs,
     results: RESULTS.map((name) => span.tags[name]),
