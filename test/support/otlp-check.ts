@@ -7,7 +7,6 @@ import {
   resourceViolations,
   spanViolations,
   type Allowance,
-  type MetricSeen,
   type SignalName,
   type Values,
 } from './telemetry-validator.ts'
@@ -146,20 +145,18 @@ const ofLog = (log: OtlpLog): string[] => {
   return found
 }
 
-function ofMetric({ name, unit = '', description = '', sum, gauge, histogram }: OtlpMetric): string[] {
-  const data = sum ?? gauge ?? histogram ?? {}
-  const instrument: MetricSeen['instrument'] = sum
-    ? sum.isMonotonic === true
-      ? 'counter'
-      : 'sum that may go down'
-    : histogram
-      ? 'histogram'
-      : 'gauge'
-  const points = (data.dataPoints ?? []).map((point) => ({
+function ofMetric(metric: OtlpMetric): string[] {
+  const { name, unit = '', description = '' } = metric
+  const points = ((metric.sum ?? metric.gauge ?? metric.histogram)?.dataPoints ?? []).map((point) => ({
     attributes: valuesOf(point.attributes),
     bounds: point.explicitBounds,
   }))
-  return metricViolations({ name, unit, description, instrument, points })
+  return metricViolations({ name, unit, description, instrument: instrumentOf(metric), points })
+}
+
+function instrumentOf({ sum, gauge, histogram }: OtlpMetric): string {
+  if (sum) return sum.isMonotonic === true ? 'counter' : 'sum that may go down'
+  return histogram ? 'histogram' : gauge ? 'gauge' : 'metric without data'
 }
 
 const valuesOf = (list: OtlpAttributes = []): Values =>
