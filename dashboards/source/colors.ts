@@ -18,6 +18,9 @@ export const RESULT_COLORS: Readonly<Record<Result, string>> = {
   skip: '#c4c4c4',
 }
 
+/** The smallest part of a dollar or a second that is told apart from nothing. */
+const ABOVE_ZERO = 1e-9
+
 const steps = (base: string, ...above: readonly [number, string][]): Threshold[] => [
   { value: null, color: base },
   ...above.map(([value, color]) => ({ value, color })),
@@ -26,7 +29,7 @@ const steps = (base: string, ...above: readonly [number, string][]): Threshold[]
 /** No judgement. */
 export const neutral = (color = PLAIN): Threshold[] => steps(color)
 /** 0 is quiet; anything above gets the colour. */
-export const fromOne = (color: string, quiet = PLAIN): Threshold[] => steps(quiet, [Number.MIN_VALUE, color])
+export const fromOne = (color: string, quiet = PLAIN): Threshold[] => steps(quiet, [ABOVE_ZERO, color])
 /** The higher the better: below `low` it is failing, below `high` it needs a look. */
 export const goodAbove = (low: number, high: number): Threshold[] =>
   steps(FAILING, [low, WAITING_FOR_PEOPLE], [high, GOOD])

@@ -19,7 +19,7 @@ const tokens = (by: By, type: string): string => sumOf('tokenUsage', { by, where
 const cacheShare = (by: By): string => ratio(tokens(by, is('cache_read')), tokens(by, INPUT))
 const attemptsOf = (place: 'chart' | 'table') =>
   spanLinks('Attempts of this node', { place, spans: 'attempt', pipeline: pipelineName, node: taskName })
-const NO_TOKENS = 'no attempt reported tokens in this window'
+const NO_TOKENS = 'no tokens reported'
 
 const figures = [
   figure(
@@ -27,7 +27,7 @@ const figures = [
       title: 'Cost',
       description:
         'US dollars of attempts that ended in the time range: reported by the agent or computed from its price list. Attempts at an unknown price are missing in it; they are counted on the right.',
-      empty: 'no priced attempts in this window',
+      empty: 'nothing had a price',
     },
     cost([]),
     { unit: 'currencyUSD', decimals: 4 },
@@ -46,7 +46,7 @@ const figures = [
     {
       title: 'Cost of failed attempts',
       description: 'The part of the cost that went into attempts with failure, error or timeout.',
-      empty: 'no priced failed attempts in this window',
+      empty: 'no priced failures',
     },
     failedCost([]),
     { unit: 'currencyUSD', decimals: 4, thresholds: fromOne(WAITING_FOR_PEOPLE) },
@@ -55,7 +55,7 @@ const figures = [
     {
       title: 'Share of it',
       description: 'Cost of failed attempts divided by all cost. Empty when nothing had a price.',
-      empty: 'no priced attempts in this window',
+      empty: 'nothing had a price',
     },
     ratio(failedCost([]), cost([])),
     { unit: 'percentunit', decimals: 1, max: 1 },

@@ -40,7 +40,7 @@ const figures = [
     {
       title: 'Branches ended',
       description: 'Branches that ended in the time range, with any result. Branches that never started are not in it.',
-      empty: 'no branches ended in this window',
+      empty: 'no branches in this window',
     },
     orZero(countOf('branchDuration')),
     { width: 4 },
@@ -70,7 +70,7 @@ const figures = [
       title: 'Join waiting p95',
       description:
         'How long fan-outs went on after their first branch had ended: the 95th percentile. Time in which finished branches wait for the others.',
-      empty: 'no fan-out ended in this window',
+      empty: 'no fan-out ended',
     },
     quantile(0.95, 'joinWait'),
     { width: 4, unit: 's' },
@@ -79,7 +79,7 @@ const figures = [
     {
       title: 'Join waiting in all',
       description: 'The sum of that time over all fan-outs that ended in the time range.',
-      empty: 'no fan-out ended in this window',
+      empty: 'no fan-out ended',
     },
     orZero(sumOf('joinWait')),
     { width: 4, unit: 's' },

@@ -41,7 +41,7 @@ const now = [
       title: 'Alerts firing',
       description:
         'Alerts that fire now for the chosen pipelines, and those that belong to none. Prometheus says so in its series ALERTS; the table below names them. 0 means that no rule is met.',
-      empty: 'Prometheus has not evaluated its rules yet',
+      empty: 'rules not evaluated yet',
     },
     orZero(`count(${FIRING})`),
     { thresholds: fromOne(FAILING) },
@@ -88,7 +88,7 @@ const now = [
       title: 'Cost',
       description:
         'What attempts that ended in the time range cost, in US dollars, as reported by the agent or computed from its price list. Attempts at an unknown price are not in it: "Tokens and cost" counts them.',
-      empty: 'no priced attempts in this window',
+      empty: 'nothing had a price',
     },
     costBy([]),
     { unit: 'currencyUSD', decimals: 2 },
@@ -108,7 +108,7 @@ const now = [
       title: 'Cost per successful run',
       description:
         'All cost in the time range, that of failed runs too, divided by the runs that succeeded: what a good result costs. Empty when none succeeded.',
-      empty: 'no successful runs in this window',
+      empty: 'no run succeeded',
     },
     ratio(costBy([]), goodBy([])),
     { unit: 'currencyUSD', decimals: 4 },

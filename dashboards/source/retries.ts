@@ -49,6 +49,12 @@ const attemptLinks = spanLinks('These attempts', {
   node: taskName,
   same: [errorType],
 })
+const allOf = spanLinks('Attempts of this node', {
+  place: 'table',
+  spans: 'attempt',
+  pipeline: pipelineName,
+  node: taskName,
+})
 const failedOf = (what: string, place: 'chart' | 'table') =>
   spanLinks(what, { place, spans: 'attempt', pipeline: pipelineName, node: taskName, fixed: { error: 'true' } })
 
@@ -84,7 +90,7 @@ const figures = [
       title: 'First-attempt success',
       description:
         'First attempts that succeeded among first attempts that succeeded, failed, erred or timed out. Canceled ones count as neither. Empty when no first attempt ended.',
-      empty: 'no first attempts in this window',
+      empty: 'no attempts in this window',
     },
     firstSuccess([]),
     { unit: 'percentunit', decimals: 1, max: 1, thresholds: goodAbove(0.5, 0.9) },
@@ -94,7 +100,7 @@ const figures = [
       title: 'Time in failed attempts',
       description:
         'Sum of the durations of attempts that ended with failure, error or timeout: time that gave no result.',
-      empty: 'no failed attempts in this window',
+      empty: 'no failed attempts',
     },
     orZero(wastedTime([])),
     { unit: 's', thresholds: fromOne(WAITING_FOR_PEOPLE) },
@@ -104,7 +110,7 @@ const figures = [
       title: 'Cost of failed attempts',
       description:
         'What attempts with failure, error or timeout cost in US dollars. Attempts without a price are not in it.',
-      empty: 'no priced failed attempts in this window',
+      empty: 'no priced failures',
     },
     wastedCost([]),
     { unit: 'currencyUSD', decimals: 4, thresholds: fromOne(WAITING_FOR_PEOPLE) },
@@ -113,7 +119,7 @@ const figures = [
     {
       title: 'Breakers opened',
       description: 'Times the breaker stopped a node that failed in the same way again and again, in the time range.',
-      empty: 'no breaker opened in this window',
+      empty: 'no breaker opened',
     },
     orZero(total('breakersOpened')),
     { thresholds: fromOne(FAILING) },
@@ -237,7 +243,7 @@ const nodes = [
         { title: 'Wasted cost', expr: `${wastedCost(NODE)} > 0`, unit: 'currencyUSD', decimals: 4 },
       ],
       sortBy: 'Retry rate',
-      links: failedOf('Failed attempts of this node', 'table'),
+      links: [...allOf, ...failedOf('Failed attempts of this node', 'table')],
       height: 9,
     },
   ),

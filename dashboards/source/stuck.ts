@@ -70,7 +70,7 @@ const figures = [
       title: 'Idle of stall timeout',
       description:
         'Idle time as a share of the stall timeout of the node, the highest one. Above 100 % the runner should have ended the attempt: the alert SpanwrightAttemptStuck fires. Only nodes with a stall timeout (agents by default).',
-      empty: 'no open attempt has a stall timeout',
+      empty: 'no stall timeout runs',
     },
     `max(${idleShare})`,
     { unit: 'percentunit', decimals: 0, thresholds: badAbove(0.8, 1) },

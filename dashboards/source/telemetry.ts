@@ -4,13 +4,15 @@ import { ATTR } from '../../src/telemetry/names.ts'
 import type { Board } from './board.ts'
 import { badAbove, FAILING, fromOne, neutral } from './colors.ts'
 import { bars, figure, lines, table } from './panels.ts'
-import { BAR, foreignIncrease, foreignRate, maxBy, nowOf, openNow, orZero, shown, total } from './promql.ts'
+import { ANY, BAR, foreignIncrease, foreignRate, maxBy, nowOf, orZero, shown, sumBy, total } from './promql.ts'
 import { labelOf } from './series.ts'
 
-const { telemetrySignal } = ATTR
+const { telemetrySignal, pipelineName } = ATTR
 const COLLECTOR = 'job="otel-collector"'
 const PROMETHEUS_JOB = 'job="prometheus"'
 const PROCESS = { instance: '=~"$instance"' }
+/** What a process that has ended said last is no backlog: it may have been delivered right after. */
+const HAS_OPEN_RUNS = `${sumBy(['instance'], nowOf('runsOpen', { where: { [pipelineName]: ANY } }))} > 0`
 const queueShare = `otelcol_exporter_queue_size{${COLLECTOR}} / (otelcol_exporter_queue_capacity{${COLLECTOR}} > 0)`
 const SIGNALS = ['spans', 'metric_points', 'log_records']
 const REFUSED = SIGNALS.map((signal) => `otelcol_receiver_refused_${signal}{${COLLECTOR}}`)
@@ -30,14 +32,14 @@ const figures = [
         'Journal entries of running processes whose spans are not delivered yet. It goes up and down; one that only grows means that spans do not leave. Nothing is lost: the journal holds it.',
       empty: 'no process has reported',
     },
-    orZero(openNow('telemetryBacklog', { where: PROCESS })),
+    orZero(`sum(${nowOf('telemetryBacklog', { where: PROCESS })} and on (instance) ${HAS_OPEN_RUNS})`),
   ),
   figure(
     {
       title: 'Refused for good',
       description:
         'Spans, log records and data points that a receiver refused for good in the time range: they are not sent again. The answer stands in log.ndjson of the run.',
-      empty: 'nothing was refused in this window',
+      empty: 'nothing was refused',
     },
     orZero(total('telemetryRefused', { where: PROCESS })),
     { thresholds: fromOne(FAILING) },
@@ -57,7 +59,7 @@ const figures = [
       title: 'Refused by the collector',
       description:
         'Spans, points and log records that the collector refused to take in the time range (memory or queue full). Senders repeat, so this is delay, not loss.',
-      empty: 'the collector refused nothing',
+      empty: 'nothing was refused',
     },
     added(REFUSED, foreignIncrease),
     { thresholds: fromOne('orange') },
@@ -67,7 +69,7 @@ const figures = [
       title: 'Lost by the collector',
       description:
         'Spans, points and log records that the collector gave up on in the time range: refused for good by Jaeger or Prometheus, or no room in the queue. The reason stands in the log of the collector.',
-      empty: 'the collector lost nothing',
+      empty: 'nothing was lost',
     },
     added(LOST, foreignIncrease),
     { thresholds: fromOne(FAILING) },
@@ -257,7 +259,7 @@ const servers = [
           thresholds: neutral(),
         },
         {
-          title: 'Backlog',
+          title: 'Backlog when last heard',
           expr: maxBy(['instance'], nowOf('telemetryBacklog', { where: PROCESS })),
           decimals: 0,
           none: '0',
