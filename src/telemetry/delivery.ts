@@ -78,6 +78,7 @@ class Delivery {
   private readonly traces: Lane<SpanRecord> | undefined
   private readonly logs: Lane<LogRecord> | undefined
   private readonly metrics: Lane<Measurement> | undefined
+  private readonly lanes: readonly AnyLane[]
   private readonly gauges: GaugePush | undefined
   private readonly warnedOf = new Map<Signal, string>()
   /** The last entry that was read. */
@@ -124,6 +125,7 @@ class Delivery {
         clock,
       })
     }
+    this.lanes = [this.traces, this.logs, this.metrics].filter((lane) => lane !== undefined)
   }
 
   private lane<Item>(
@@ -154,7 +156,10 @@ class Delivery {
     const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
     for (;;) {
       const entries = await source.next()
-      for (const entry of entries) await this.take(entry)
+      for (const entry of entries) {
+        this.take(entry)
+        for (const lane of this.lanes) if (lane.mustWait) await this.waitFor(lane)
+      }
       // The reading may go on for long without a rest.
       if (this.options.committed) for (const lane of [this.logs, this.metrics]) lane?.poke()
       if (entries.length > 0) continue
@@ -166,37 +171,34 @@ class Delivery {
     return this.delivered()
   }
 
-  private get lanes(): readonly AnyLane[] {
-    return [this.traces, this.logs, this.metrics].filter((lane) => lane !== undefined)
-  }
-
-  private async take(entry: Entry): Promise<void> {
+  private take(entry: Entry): void {
     const { projection, measurements } = this.options
     const spans = projection.apply(entry)
     this.traces?.take(entry.seq, spans)
     this.logs?.take(entry.seq, projection.logs)
     if (this.metrics) this.metrics.take(entry.seq, measurements.apply(entry))
     this.seq = entry.seq
-    for (const lane of this.lanes) await this.waitFor(lane)
   }
 
   /** A receiver that is away holds the reading; that the process lives is said all the same. */
   private async waitFor(lane: AnyLane): Promise<void> {
-    if (!lane.mustWait) return
     const room = lane.room().then(() => true)
     while (!(await Promise.race([room, this.options.sleep(HELD_MS)]))) this.pushGauges(true)
   }
 
   /** Everything that is committed was read. */
   private rest(): void {
+    this.sendMarkers()
     this.traces?.poke()
-    const { committed, projection, senders, now } = this.options
-    if (committed === undefined) return
-    if (this.traces && !this.traces.isBusy) {
-      const markers = projection.markersDue(now() * 1_000)
-      if (markers.length > 0) this.traces.aside(() => senders.traces!(markers))
-    }
     this.pushGauges(false)
+  }
+
+  /** Before the spans of this moment: where something ends all the time they would never have their turn. */
+  private sendMarkers(): void {
+    const { committed, projection, senders, now } = this.options
+    if (committed === undefined || !this.traces || this.traces.isBusy) return
+    const markers = projection.markersDue(now() * 1_000)
+    if (markers.length > 0) this.traces.aside(() => senders.traces!(markers))
   }
 
   private pushGauges(behind: boolean): void {
