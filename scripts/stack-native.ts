@@ -23,11 +23,12 @@ async function main(): Promise<void> {
   }
   const end = Promise.withResolvers<number>()
   const told = new AbortController()
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-    process.once(signal, () => {
-      told.abort(new Error(`${signal} while the servers were being built`))
-      end.resolve(0)
-    })
+  const stop = (why: string): void => {
+    told.abort(new Error(`${why} while the servers were being built`))
+    end.resolve(0)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, stop)
+  if (process.env['npm_lifecycle_event'] !== undefined) whenParentEnds(() => stop('npm ended'))
   // Told to end while the servers start: they are ended as soon as they are up, a second later.
   const stack = await startStack({
     dir: values.dir,
@@ -43,6 +44,17 @@ async function main(): Promise<void> {
   const code = await end.promise
   await stack.stop()
   process.exitCode = code
+}
+
+/** npm runs scripts in a shell that takes its signals and does not pass them on. */
+function whenParentEnds(ended: () => void): void {
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    ended()
+  }, 200)
+  timer.unref()
 }
 
 try {

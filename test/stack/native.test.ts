@@ -112,11 +112,21 @@ describe('metrics', () => {
     // Late: between the two, and the first once more.
     await send().counters({ ...first, value: 2, atMs: now - 60_000 })
     await send().counters(first)
+    await send().counters({ ...first, value: 2, atMs: now - 60_000 })
     await prometheus().untilValue('sum(sum_over_time(test_attempts_total[5m]))', 10)
     const [series] = await prometheus().raw('test_attempts_total', '5m')
     // Each delivery brings its zero, but for the late one: Prometheus makes none in the past. Sums do not need it.
     expect(series?.values.map(([, value]) => value)).toEqual([0, 3, 2, 0, 5])
     expect(series?.labels).toEqual({ __name__: 'test_attempts_total', job: 'spanwright', instance: 'test-0' })
+  })
+
+  it('that come days late count, once', async () => {
+    const now = Date.now()
+    const late = { name: 'test.late', value: 7, atMs: now - 6 * 86_400_000 }
+    await send().counters({ name: 'test.late', value: 1, atMs: now })
+    await send().counters(late)
+    await send().counters(late)
+    await prometheus().untilValue('sum(sum_over_time(test_late_total[7d]))', 8)
   })
 
   it('of histograms add up in every bucket', async () => {

@@ -18,8 +18,10 @@ afterEach(() => {
   for (const child of running) child.kill('SIGTERM')
 })
 
-async function start(...args: string[]): Promise<Started> {
-  const child = spawn(process.execPath, ['scripts/stack-native.ts', ...args], { cwd: PROJECT_ROOT })
+const direct = (...args: string[]): string[] => [process.execPath, 'scripts/stack-native.ts', ...args]
+
+async function start([program, ...args]: readonly string[]): Promise<Started> {
+  const child = spawn(program!, args, { cwd: PROJECT_ROOT })
   running.add(child)
   const text = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const)
@@ -59,7 +61,7 @@ function processesOf(dir: string): string[] {
 }
 
 it('prints one line of addresses that all answer, and SIGTERM leaves no process and no directory', async () => {
-  const { child, urls, ended } = await start()
+  const { child, urls, ended } = await start(direct())
   const answering = {
     otlp_http: `${urls.otlp_http}/v1/traces`,
     otelcol_health: urls.otelcol_health,
@@ -94,7 +96,7 @@ it('prints one line of addresses that all answer, and SIGTERM leaves no process 
 })
 
 it('says which server died and how its log ends, and ends the others', async () => {
-  const { urls, stderr, ended } = await start()
+  const { urls, stderr, ended } = await start(direct())
   const [jaeger] = processesOf(urls.dir).filter((pid) =>
     readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/jaeger\0'),
   )
@@ -110,20 +112,35 @@ it('says which server died and how its log ends, and ends the others', async () 
 
 it('leaves no server behind when it is killed itself, and starts again on the data it kept', async () => {
   const dir = path.join(temporaryDirectory(), 'kept')
-  const { child, urls } = await start('--dir', dir)
+  const { child, urls } = await start(direct('--dir', dir))
   child.kill('SIGKILL')
   await until(
     'no process',
     async () => processesOf(urls.dir),
     (seen) => seen.length === 0,
   )
-  const again = await start('--dir', dir)
+  const again = await start(direct('--dir', dir))
   expect(again.urls.dir).toBe(urls.dir)
   again.child.kill('SIGINT')
   expect(await again.ended).toBe(0)
   expect(readdirSync(dir).toSorted()).toEqual(['alertmanager', 'config', 'jaeger', 'logs', 'otelcol', 'prometheus'])
 })
 
+it('ends when npm is told to', async () => {
+  const { child, urls } = await start(['npm', 'run', '--silent', 'stack:native'])
+  child.kill('SIGTERM')
+  await until(
+    'no process',
+    async () => processesOf(urls.dir),
+    (seen) => seen.length === 0,
+  )
+  await until(
+    'no directory',
+    async () => existsSync(urls.dir),
+    (there) => !there,
+  )
+})
+
 it('says what is wrong with its arguments', async () => {
-  await expect(start('--what')).rejects.toThrow(/Unknown option '--what'/)
+  await expect(start(direct('--what'))).rejects.toThrow(/Unknown option '--what'/)
 })
