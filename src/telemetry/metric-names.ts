@@ -50,7 +50,8 @@ export const METRIC = {
     name: 'spanwright.branch.duration',
     instrument: 'histogram',
     unit: 's',
-    description: 'Duration of fan-out branches that ended.',
+    description:
+      'Duration of fan-out branches that ended, each once; one that a resume goes on with counts at its first end.',
     boundaries: DURATION,
     attributes: [ATTR.pipelineName, ATTR.taskName, ATTR.taskRunResult],
   },
@@ -180,7 +181,8 @@ export const METRIC = {
     name: 'spanwright.attempt.deadline.time',
     instrument: 'gauge',
     unit: 's',
-    description: 'Unix time at which the first open attempt reaches its timeout.',
+    description:
+      'Unix time at which the first open attempt reaches its timeout; it moves on while the attempt waits for a limit or is being checked.',
     attributes: [ATTR.pipelineName, ATTR.taskName],
   },
   breakerOpen: {

@@ -1,5 +1,5 @@
 // Owns: the table event type → spans. A new event does not compile without its row; `null` says that it is none of
-// the trace's business. Metrics and log records will be tables of the same form beside this one.
+// the trace's business. Metrics are a table of the same form (measurement-rows.ts); log records follow span events.
 import type { EventOf, EventType } from '../core/events.ts'
 import * as attempts from './attempt-rows.ts'
 import { ATTR, SPAN_EVENT } from './names.ts'
