@@ -9,12 +9,15 @@ const documents = ['README.md', ...readdirSync(path.join(PROJECT_ROOT, 'docs')).
   .filter((name) => name.endsWith('.md'))
   .map((name) => ({ name, text: readFileSync(path.join(PROJECT_ROOT, name), 'utf8') }))
 
-/** `spanwright …` in code: spans, and lines of blocks; what follows a comment sign is not part of the command. */
+/**
+ * `spanwright …` in code: spans, and lines of blocks; what follows a comment sign is not part of the command, and
+ * `-p spanwright` is a project of docker compose.
+ */
 function commandsIn(text: string): string[] {
   const code = [...text.matchAll(/^```sh\n([\s\S]*?)^```|`([^`\n]+)`/gm)].flatMap((match) =>
     (match[1] ?? match[2]!).split('\n'),
   )
-  return code.flatMap((line) => /\bspanwright ([a-z].*)/.exec(line.replace(/ +#.*/, ''))?.[1] ?? [])
+  return code.flatMap((line) => /(?<!-p )\bspanwright ([a-z].*)/.exec(line.replace(/ +#.*/, ''))?.[1] ?? [])
 }
 
 const uses = documents.flatMap(({ name, text }) => commandsIn(text).map((command) => ({ name, command })))
