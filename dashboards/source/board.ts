@@ -16,13 +16,14 @@ import {
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard'
 import { DEFAULT_SERVICE_NAME, ATTR } from '../../src/telemetry/names.ts'
-import { JAEGER_VARIABLE, SERVICE_VARIABLE, shownLink } from './links.ts'
+import { JAEGER_VARIABLE, PROMETHEUS_VARIABLE, SERVICE_VARIABLE, shownLink } from './links.ts'
 import { type Placed, PROMETHEUS } from './panels.ts'
 import { labelOf, seriesOf } from './series.ts'
 
 const TAG = 'spanwright'
 const GRID_WIDTH = 24
 const JAEGER_URL = 'http://localhost:16686'
+const PROMETHEUS_URL = 'http://localhost:9090'
 
 export interface Row {
   readonly title: string
@@ -165,6 +166,11 @@ export function dashboardOf(board: Board): Dashboard {
       ...(board.variables.includes('pipeline') ? [] : [VARIABLES.pipeline().hide(VariableHide.HideVariable)]),
       ...board.variables.map((name) => VARIABLES[name]()),
       hiddenText(JAEGER_VARIABLE, JAEGER_URL, 'Where your browser finds Jaeger; links to spans lead there.'),
+      hiddenText(
+        PROMETHEUS_VARIABLE,
+        PROMETHEUS_URL,
+        'Where your browser finds Prometheus; links of alerts lead there.',
+      ),
       hiddenText(SERVICE_VARIABLE, DEFAULT_SERVICE_NAME, 'service.name of the spans.'),
     ])
     .annotations([firingAlerts()])

@@ -2,7 +2,7 @@
 import type { Threshold } from '@grafana/grafana-foundation-sdk/dashboard'
 import type { Result } from '../../src/core/failure.ts'
 
-export const GOOD = 'green'
+const GOOD = 'green'
 export const FAILING = 'red'
 export const WAITING_FOR_PEOPLE = 'orange'
 export const RUNNING = 'blue'

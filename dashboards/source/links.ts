@@ -5,6 +5,7 @@ import { spanName } from '../../src/telemetry/names.ts'
 import { labelOf } from './series.ts'
 
 export const JAEGER_VARIABLE = 'jaeger_url'
+export const PROMETHEUS_VARIABLE = 'prometheus_url'
 export const SERVICE_VARIABLE = 'service'
 const JAEGER_DATA_SOURCE = 'jaeger'
 const MOST_TRACES = 100
@@ -107,6 +108,12 @@ export function spanLinks(what: string, search: SpanSearch): DataLink[] {
 export const boardLink = (title: string, uid: string, place: Place, pipeline: string): DataLink => ({
   title,
   url: `/d/${uid}?var-pipeline=${valueOf(place, pipeline)}&\${__url_time_range}`,
+})
+
+/** The page of Prometheus about an alert: its expression, since when it fires, and the link to its runbook page. */
+export const alertLink = (title: string): DataLink => ({
+  title,
+  url: `\${${PROMETHEUS_VARIABLE}:raw}/alerts?search=${valueOf('table', 'alertname')}`,
 })
 
 /** As the SDK wants them. It would hide every link in a menu: the placement it sets is taken away again. */

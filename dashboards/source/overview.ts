@@ -2,7 +2,7 @@
 import { ATTR } from '../../src/telemetry/names.ts'
 import { type Board, FIRING } from './board.ts'
 import { FAILING, fromOne, goodAbove, neutral, RESULT_COLORS, RUNNING, WAITING_FOR_PEOPLE } from './colors.ts'
-import { boardLink, spanLinks } from './links.ts'
+import { alertLink, boardLink, spanLinks } from './links.ts'
 import { bars, figure, lines, points, table } from './panels.ts'
 import {
   ANY,
@@ -260,7 +260,7 @@ const overTime = [
     {
       title: 'Alerts firing',
       description:
-        'What fires now and for how long. The alert carries a link to its runbook page (docs/alerts); Alertmanager says who was told.',
+        'What fires now and for how long. Click a row for the alert in Prometheus, with the link to its runbook page (docs/alerts); Alertmanager says who was told.',
       empty: 'No alert fires',
     },
     {
@@ -278,6 +278,7 @@ const overTime = [
         },
       ],
       sortBy: 'Firing for',
+      links: [alertLink('This alert and its runbook page, in Prometheus')],
       width: 8,
     },
   ),

@@ -39,7 +39,7 @@ export function readDashboards(): DashboardFile[] {
     })
 }
 
-export const isPanel = (item: Panel | RowPanel): item is Panel => item.type !== 'row'
+const isPanel = (item: Panel | RowPanel): item is Panel => item.type !== 'row'
 export const panelsOf = ({ panels = [] }: Dashboard): Panel[] => panels.filter(isPanel)
 
 export function queriesOf(dashboard: Dashboard): PanelQuery[] {
