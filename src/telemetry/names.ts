@@ -52,7 +52,7 @@ export const ATTR = {
   taskRunId: 'cicd.pipeline.task.run.id',
   /** How it ended. Also on branch, check, hook and agent spans, so that one word asks every span how it ended. */
   taskRunResult: 'cicd.pipeline.task.run.result',
-  /** Page of the visit or attempt in `spanwright ui`; SPANWRIGHT_URL is its base. */
+  /** Address of the visit or attempt on the web page of the run; SPANWRIGHT_URL is its base. */
   taskRunUrl: 'cicd.pipeline.task.run.url.full',
   // The one word for what went wrong.
   /** Failure code. On every span with status ERROR and on no other; the same word on metrics. */
