@@ -88,7 +88,8 @@ export class GaugePush {
     // On record before they are shown: if this process dies now, somebody has to know whose they are.
     if (!position.instance) position.instance = own
     const outcome = await this.show(gauges, own.id)
-    if (outcome?.kind === 'accepted') this.shown = true
+    // Without an answer nobody knows.
+    if (outcome === undefined || outcome.kind === 'accepted') this.shown = true
     return outcome
   }
 
@@ -111,7 +112,7 @@ export class GaugePush {
   private async closeOwn(): Promise<SendOutcome | undefined> {
     const { instance, measurements, signal, sleep } = this.options
     const own = instance.own()
-    if (!this.shown) return this.forget(own)
+    if (!this.shown && !this.pushing) return this.forget(own)
     let outcome: SendOutcome | undefined
     do {
       outcome = await this.show(measurements.closing(), own.id)

@@ -44,7 +44,9 @@ export function exportBatch<Batch>(exporter: SdkExporter<Batch>, batch: Batch): 
 }
 
 function outcomeOfError(error: Error & { code?: unknown; data?: unknown }): SendOutcome {
-  const message = [error.code, error.message, typeof error.data === 'string' ? error.data.slice(0, 200) : '']
+  // gRPC's messages begin with the code.
+  const named = error.message.startsWith(String(error.code)) ? '' : error.code
+  const message = [named, error.message, typeof error.data === 'string' ? error.data.slice(0, 200) : '']
     .filter(Boolean)
     .join(' ')
   const { code } = error
@@ -95,14 +97,21 @@ export function listenToSdk(onDiagnostic: (message: string) => void): void {
   )
 }
 
-/** `service.*`, `telemetry.sdk.*` and what OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME say; nothing of the machine. */
+/**
+ * `service.*`, `telemetry.sdk.*` and what OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME say; nothing of the machine.
+ * Who sends is a matter of metrics only: spans and log records are the same whoever sends them.
+ */
 export const sdkResource = (): Resource => (resource ??= makeResource())
 let resource: Resource | undefined
 
-const makeResource = (): Resource =>
-  defaultResource()
+function makeResource(): Resource {
+  const { [INSTANCE_ID]: _, ...named } = detectResources({ detectors: [envDetector] }).attributes
+  return defaultResource()
     .merge(resourceFromAttributes({ 'service.name': DEFAULT_SERVICE_NAME, 'service.version': packageVersion() }))
-    .merge(detectResources({ detectors: [envDetector] }))
+    .merge(resourceFromAttributes(named))
+}
+
+export const INSTANCE_ID = 'service.instance.id'
 
 export const sdkScope = (): { name: string; version: string } =>
   (scope ??= { name: SCOPE_NAME, version: packageVersion() })

@@ -1,6 +1,7 @@
 // Owns: what the standard OTEL_* variables say about where traces, logs and metrics go. No SDK imports: without an
 // endpoint nothing of OpenTelemetry is loaded. Everything else (headers, timeout, compression, certificates) the
 // exporters read themselves.
+import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hash64 } from '../core/hash.ts'
@@ -150,9 +151,9 @@ export function exporterEnv(env: Env): { [name: string]: string } {
 /** Where the processes of this user agree about who is which instance. */
 export function slotDirectory(env: Env): string {
   const runtime = given(env, 'XDG_RUNTIME_DIR')
-  return runtime === undefined
-    ? join(tmpdir(), `spanwright-${process.getuid?.() ?? 'user'}`)
-    : join(runtime, 'spanwright')
+  return runtime !== undefined && existsSync(runtime)
+    ? join(runtime, 'spanwright')
+    : join(tmpdir(), `spanwright-${process.getuid?.() ?? 'user'}`)
 }
 
 function endpointOf(env: Env, signal: Signal, protocol: Protocol): string | undefined {
