@@ -155,6 +155,13 @@ describe('stack up', () => {
     expect(docker.calls()).toContain(`|compose -p spanwright -f ${file} up --detach`)
   })
 
+  test("profiles of other projects in the user's environment are not passed on", async () => {
+    const docker = fakeDocker({})
+    const env = { ...portsOf(await serveStack()), COMPOSE_PROFILES: 'dev' }
+    expect(await spanwright(['stack', 'up'], docker.directory, env)).toMatchObject({ exitCode: 0 })
+    expect(docker.calls()).toContain(`|compose -p spanwright -f ${COMPOSE_FILE} up --detach`)
+  })
+
   test('a part that does not come up: which, why, the end of its log, what to do', async () => {
     const list = [
       { Service: 'prometheus', State: 'restarting', ExitCode: 2, Health: '' },
@@ -206,6 +213,39 @@ describe('stack up', () => {
     const unknown = fakeDocker({ up: 'exit 1', containers: created })
     const again = await spanwright(['stack', 'up'], unknown.directory, env)
     expect(again.stderr).toMatch(new RegExp(`port ${env['GRAFANA_PORT']} is taken by process ${process.pid} \\(`))
+  })
+})
+
+describe('stack status of this machine', () => {
+  test('adds what docker knows of a part that is down', async () => {
+    const docker = fakeDocker({
+      containers: `echo '{"Service":"jaeger","State":"exited","ExitCode":137}'`,
+      logs: 'echo opening badger',
+    })
+    const env = { ...portsOf(await serveStack()), JAEGER_PORT: String(await freePort()) }
+    const { exitCode, stdout } = await spanwright(['stack', 'status'], docker.directory, env)
+    expect(exitCode).toBe(1)
+    expect(stdout).toMatch(/nothing listens on .*; its container ended with exit code 137 \(killed,/)
+    expect(stdout).toContain('| opening badger')
+    expect(stdout.replace(/\s+/g, ' ')).toContain(
+      `docker compose -p spanwright -f ${COMPOSE_FILE} logs --tail 50 jaeger`,
+    )
+  })
+
+  test('that is not started: says so, and names who has a port', async () => {
+    const env = portsOf(await serveStack({ grafana: saying(200, '<html>') }))
+    const docker = fakeDocker({ holders: 'echo shop-web-1' })
+    env['JAEGER_PORT'] = String(await freePort())
+    const { stdout } = await spanwright(['stack', 'status', '--json'], docker.directory, env)
+    const { parts } = JSON.parse(stdout) as { parts: { part: string; reason: string | null; advice: string | null }[] }
+    const grafana = parts.find(({ part }) => part === 'grafana')
+    expect(grafana).toMatchObject({ reason: expect.stringContaining('taken by container shop-web-1') })
+    expect(grafana!.advice).toMatch(/^free the port/)
+  })
+
+  test('works without docker', async () => {
+    const env = portsOf(await serveStack())
+    expect(await spanwright(['stack', 'status'], temporaryDirectory(), env)).toMatchObject({ exitCode: 0, stderr: '' })
   })
 })
 

@@ -13,8 +13,6 @@ import { StackError } from '../stack/stack-error.ts'
 import { glyphPiece, paint, piece } from '../terminal/style.ts'
 
 const DEFAULT_TIMEOUT = '120s'
-/** Alone: other profiles of the user's environment are other projects'. */
-const WITH_LOKI = { COMPOSE_PROFILES: 'loki' }
 
 export const stackUp: CommandFunction = async ({ options, output }) => {
   const { text, timeoutMs } = timeoutOf(options)
@@ -23,7 +21,8 @@ export const stackUp: CommandFunction = async ({ options, output }) => {
   const loki = options['loki'] === true || (settings('COMPOSE_PROFILES') ?? '').split(',').includes('loki')
   const addresses = localAddresses(settings, loki)
   await requireDocker()
-  const call = { file, ...(loki ? { env: WITH_LOKI } : {}) }
+  // Always said: other profiles of the user's environment are other projects', and any would count as Loki's.
+  const call = { file, env: { COMPOSE_PROFILES: loki ? 'loki' : '' } }
   const exitCode = await compose(call, ['up', '--detach'])
   if (exitCode === 130) return exitCode
   const look = output.progressLook

@@ -30,7 +30,7 @@ export async function explainAll(
   if (known.length === 0) {
     const advice = 'start it: spanwright stack up'
     return await Promise.all(
-      bare.map(async (report) => (report.state === 'up' ? report : { ...(await withHolder(report, local)), advice })),
+      bare.map(async (report) => (report.state === 'up' ? report : { advice, ...(await withHolder(report, local)) })),
     )
   }
   return await Promise.all(
