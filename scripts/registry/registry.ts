@@ -1,7 +1,6 @@
 // Owns: the registry as the generator and the validator see it: references resolved, every fault of the YAML named with
 // file:line:column. Reads only the texts it is given (and, in `readRegistry`, the files of src/telemetry/registry).
 import { readFileSync } from 'node:fs'
-import { LineCounter, parseDocument, type Document } from 'yaml'
 import type { z } from 'zod'
 import {
   FILES,
@@ -14,6 +13,7 @@ import {
   type spanGroup,
   type useGroup,
 } from './schema.ts'
+import { parseFile, type Files, type Parsed, type RegistryTexts } from './yaml-file.ts'
 
 type Definition = z.infer<typeof attributeSchema>
 type DefinitionGroup = z.infer<typeof definitionGroup>
@@ -67,8 +67,6 @@ export interface Registry {
   readonly resource: readonly Attribute[]
 }
 
-export type RegistryTexts = { readonly [F in FileName]: string }
-
 /** The registry of this project. */
 export function readRegistry(change: (texts: RegistryTexts) => RegistryTexts = (texts) => texts): Registry {
   const read = (name: FileName): [string, string] => [
@@ -80,7 +78,7 @@ export function readRegistry(change: (texts: RegistryTexts) => RegistryTexts = (
 }
 
 /** @throws Error naming every fault as `file:line:column message`, one a line */
-export function parseRegistry(texts: RegistryTexts): Registry {
+function parseRegistry(texts: RegistryTexts): Registry {
   const faults: string[] = []
   const files = {
     manifest: parseFile('manifest', texts, faults),
@@ -99,43 +97,8 @@ function stopAt(faults: readonly string[]): void {
   if (faults.length > 0) throw new Error(`the telemetry registry is wrong:\n${faults.join('\n')}`)
 }
 
-interface Parsed<F extends FileName> {
-  readonly content: FileContent[F]
-  /** Says what is wrong at a path of the file. */
-  readonly fault: (path: readonly PropertyKey[], message: string) => void
-}
-type Files = { readonly [F in FileName]: Parsed<F> }
-
-function parseFile<F extends FileName>(name: F, texts: RegistryTexts, faults: string[]): Parsed<F> | undefined {
-  const lines = new LineCounter()
-  const document = parseDocument(texts[name], { lineCounter: lines })
-  const at = (offset: number): string => {
-    const { line, col } = lines.linePos(offset)
-    return `${name}.yaml:${line}:${col}`
-  }
-  for (const error of document.errors) faults.push(`${at(error.pos[0])} ${error.message.split('\n')[0]}`)
-  if (document.errors.length > 0) return undefined
-  const fault = (path: readonly PropertyKey[], message: string): void => {
-    faults.push(`${at(offsetOf(document, path))} ${message}`)
-  }
-  const parsed = FILES[name].safeParse(document.toJS())
-  if (parsed.success) return { content: parsed.data as FileContent[F], fault }
-  for (const issue of parsed.error.issues) fault(issue.path, issue.message)
-  return undefined
-}
-
-/** Where the node at `path` begins, or the nearest one above it that is there. */
-function offsetOf(document: Document, path: readonly PropertyKey[]): number {
-  for (let length = path.length; length > 0; length--) {
-    const node = document.getIn(path.slice(0, length), true) as { range?: [number, number, number] } | undefined
-    if (node?.range) return node.range[0]
-  }
-  return 0
-}
-
 function resolve(files: Files, faults: string[]): Registry {
   const { manifest, attributes, spans, events, metrics } = files
-  const sources = new Set(manifest.content.sources.map((source) => source.id))
   const groups = attributes.content.groups.map((group) => ({
     group,
     attributes: group.attributes.map((attribute): Attribute => ({
@@ -144,23 +107,7 @@ function resolve(files: Files, faults: string[]): Registry {
       stability: attribute.stability ?? group.stability,
     })),
   }))
-  const defined = new Map<string, Attribute>()
-  const keys = new Set<string>()
-  groups.forEach(({ group, attributes: list }, g) => {
-    list.forEach((attribute, a) => {
-      const path = ['groups', g, 'attributes', a]
-      if (defined.has(attribute.id)) attributes.fault([...path, 'id'], `${attribute.id} is defined twice`)
-      if (attribute.key !== undefined && keys.has(attribute.key))
-        attributes.fault([...path, 'key'], `the key ${attribute.key} is used twice`)
-      if (!sources.has(attribute.source)) attributes.fault(path, `${attribute.source} is no source of the manifest`)
-      if (group.type === 'resource' && attribute.requirement_level === undefined)
-        attributes.fault(path, 'a resource attribute needs a requirement_level')
-      if (attribute.id.startsWith('spanwright.') !== (attribute.source === 'own'))
-        attributes.fault([...path, 'id'], `only our own names begin with spanwright.`)
-      defined.set(attribute.id, attribute)
-      if (attribute.key !== undefined) keys.add(attribute.key)
-    })
-  })
+  const defined = definitionsOf(groups, files)
   const resolver = new Resolver(defined)
   const registry: Registry = {
     manifest: manifest.content,
@@ -176,6 +123,29 @@ function resolve(files: Files, faults: string[]): Registry {
   }
   if (faults.length === 0) checkReferences(registry, files)
   return registry
+}
+
+/** By id; says which are defined twice or wrongly. */
+function definitionsOf(groups: Registry['groups'], { manifest, attributes }: Files): Map<string, Attribute> {
+  const sources = new Set(manifest.content.sources.map((source) => source.id))
+  const defined = new Map<string, Attribute>()
+  const keys = new Set<string>()
+  groups.forEach(({ group, attributes: list }, g) => {
+    list.forEach((attribute, a) => {
+      const { id, key, source } = attribute
+      const path = ['groups', g, 'attributes', a]
+      if (defined.has(id)) attributes.fault([...path, 'id'], `${id} is defined twice`)
+      if (key !== undefined && keys.has(key)) attributes.fault([...path, 'key'], `the key ${key} is used twice`)
+      if (!sources.has(source)) attributes.fault(path, `${source} is no source of the manifest`)
+      if (id.startsWith('spanwright.') !== (source === 'own'))
+        attributes.fault([...path, 'id'], 'only our own names begin with spanwright.')
+      if (group.type === 'resource' && attribute.requirement_level === undefined)
+        attributes.fault(path, 'a resource attribute needs a requirement_level')
+      defined.set(id, attribute)
+      if (key !== undefined) keys.add(key)
+    })
+  })
+  return defined
 }
 
 type UsingFile = Parsed<'spans'> | Parsed<'events'>

@@ -5,8 +5,8 @@ const text = z.string().min(1)
 const identifier = z.string().regex(/^[a-z][a-zA-Z0-9]*$/)
 const dotted = z.string().regex(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/)
 
-export const stability = z.enum(['stable', 'release_candidate', 'development'])
-export const cardinality = z.enum(['constant', 'low', 'bounded', 'high'])
+const stability = z.enum(['stable', 'release_candidate', 'development'])
+const cardinality = z.enum(['constant', 'low', 'bounded', 'high'])
 const memberSchema = z.strictObject({ id: text, value: text, brief: text.optional() })
 const typeSchema = z.union([
   z.enum(['string', 'int', 'double', 'boolean', 'string[]']),

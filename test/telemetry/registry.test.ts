@@ -1,6 +1,7 @@
 // The registry: faults in its YAML are named with their place, its lists are those of the code, its names are the design's.
 import { expect, test } from 'vitest'
-import { membersOf, readRegistry, type RegistryTexts } from '../../scripts/registry/registry.ts'
+import { membersOf, readRegistry } from '../../scripts/registry/registry.ts'
+import type { RegistryTexts } from '../../scripts/registry/yaml-file.ts'
 import { FAILURE_CLASSES, FAILURE_CODES, FAILURE_SOURCES, RESULTS } from '../../src/core/failure.ts'
 import { ATTEMPT_KINDS, HOOK_EVENTS } from '../../src/core/pipeline.ts'
 import { METRIC } from '../../src/telemetry/metric-names.ts'
