@@ -6,7 +6,7 @@ import { startStack, type Stack } from '../../scripts/native-stack/stack.ts'
 import { FOREIGN_SERIES } from '../support/foreign-series.ts'
 import { interpolated, labelValuesOf, opened, queriesOf, type PanelQuery, type TimeRange } from '../support/grafana.ts'
 import { dashboardReader, type DashboardReader, type Shown } from './support/dashboard-reader.ts'
-import { runAll, type Final, type Runs } from './support/dashboard-runs.ts'
+import { OUTER, runAll, type Final, type Runs } from './support/dashboard-runs.ts'
 import { otlpSender } from './support/otlp-sender.ts'
 import { prometheusClient, type PrometheusClient } from './support/prometheus-client.ts'
 
@@ -128,7 +128,7 @@ describe('every query', () => {
   })
 
   it('of a variable lists what ran', async () => {
-    const pipelines = ['held', 'outer', 'release', 'shop', 'slow', 'stopped', 'stubborn', 'wide']
+    const pipelines = ['held', OUTER, 'release', 'shop', 'slow', 'stopped', 'stubborn', 'wide']
     const seen: Record<string, string[]> = {}
     for (const { templating } of reader.boards)
       for (const { name, query } of templating.list ?? []) {
@@ -166,15 +166,19 @@ describe('every query', () => {
     }
   })
 
-  it('of bars counts each moment once: the bars of a chart add up to the figure', async () => {
-    const bars = async (uid: string, title: string): Promise<number> =>
-      sum((await reader.shown(uid, title)).filter(({ points }) => points).map(({ value }) => value))
-    expect(await bars(OVERVIEW, 'Run ends by result')).toBe(await reader.figure(OVERVIEW, 'Runs ended'))
-    expect(await bars(RETRIES, 'Attempts by result')).toBe(await reader.figure(RETRIES, 'Attempts ended'))
-    expect(await bars(COST, 'Tokens by type')).toBe(await reader.figure(COST, 'Tokens'))
-    expect(await bars(COST, 'Cost by model')).toBeCloseTo((await reader.figure(COST, 'Cost'))!, 6)
-    expect(await bars(RETRIES, 'Failed attempts by code')).toBe(await bars(RETRIES, 'Failed attempts by class'))
-  })
+  it.each([300, 900, 3_600, 86_400, 604_800])(
+    'of bars counts each moment once: over %d s the bars of a chart add up to its figure',
+    async (seconds) => {
+      const last = dashboardReader(prometheus, { from: range.to - seconds, to: range.to })
+      const bars = async (uid: string, title: string): Promise<number> =>
+        sum((await last.shown(uid, title)).filter(({ points }) => points).map(({ value }) => value))
+      expect(await bars(OVERVIEW, 'Run ends by result')).toBe(await last.figure(OVERVIEW, 'Runs ended'))
+      expect(await bars(RETRIES, 'Attempts by result')).toBe(await last.figure(RETRIES, 'Attempts ended'))
+      expect(await bars(COST, 'Tokens by type')).toBe(await last.figure(COST, 'Tokens'))
+      expect(await bars(COST, 'Cost by model')).toBeCloseTo((await last.figure(COST, 'Cost'))!, 6)
+      expect(await bars(RETRIES, 'Failed attempts by code')).toBe(await bars(RETRIES, 'Failed attempts by class'))
+    },
+  )
 })
 
 describe('the numbers', () => {
@@ -183,6 +187,7 @@ describe('the numbers', () => {
     const cost = totals(({ totals: { cost_usd: usd } }) => usd ?? 0)
     expect(await reader.figure(OVERVIEW, 'Runs ended', ended)).toBe(runs.ended.length)
     expect(await reader.figure(OVERVIEW, 'Runs ended', { pipeline: ['shop'] })).toBe(2)
+    expect(await reader.figure(OVERVIEW, 'Runs ended', { pipeline: [OUTER] })).toBe(1)
     expect(await reader.figure(OVERVIEW, 'Success ratio', ended)).toBeCloseTo(
       withResult('success').length / judged.length,
       12,
