@@ -15,7 +15,7 @@ const MARKS = { up: 'success', starting: 'running', down: 'failure', broken: 'er
 const NAME_COLUMNS = 14
 const STATE_COLUMNS = 10
 /** From here on a queue is worth a look: what it cannot take is pushed back to the sender. */
-export const QUEUE_WARNING = 0.8
+const QUEUE_WARNING = 0.8
 const ALERTS_SHOWN = 10
 
 /** A row for each part; under one that is not up: why, the end of its log, what to do. */
