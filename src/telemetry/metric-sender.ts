@@ -4,7 +4,8 @@ import { resourceFromAttributes } from '@opentelemetry/resources'
 import type { MetricData, ResourceMetrics } from '@opentelemetry/sdk-metrics'
 import { createAggregation, gaugeData, type Temporality } from './metric-aggregation.ts'
 import type { GaugeBatch, MetricBatch } from './metric-points.ts'
-import { exportBatch, INSTANCE_ID, sdkResource, sdkScope } from './sdk.ts'
+import { ATTR } from './names.ts'
+import { exportBatch, sdkResource, sdkScope } from './sdk.ts'
 import type { Protocol } from './settings.ts'
 import type { SendOutcome } from './signal.ts'
 
@@ -40,6 +41,6 @@ async function load(protocol: Protocol) {
 }
 
 const resourceMetrics = (metrics: MetricData[], instance: string): ResourceMetrics => ({
-  resource: sdkResource().merge(resourceFromAttributes({ [INSTANCE_ID]: instance })),
+  resource: sdkResource().merge(resourceFromAttributes({ [ATTR.serviceInstanceId]: instance })),
   scopeMetrics: [{ scope: sdkScope(), metrics }],
 })

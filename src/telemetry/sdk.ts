@@ -10,7 +10,7 @@ import {
   resourceFromAttributes,
   type Resource,
 } from '@opentelemetry/resources'
-import { DEFAULT_SERVICE_NAME, SCOPE_NAME } from './names.ts'
+import { ATTR, DEFAULT_SERVICE_NAME, SCOPE_NAME } from './names.ts'
 import type { SendOutcome } from './signal.ts'
 
 /** HTTP statuses that condemn the batch itself. All others may be mended by configuration or time. */
@@ -105,13 +105,11 @@ export const sdkResource = (): Resource => (resource ??= makeResource())
 let resource: Resource | undefined
 
 function makeResource(): Resource {
-  const { [INSTANCE_ID]: _, ...named } = detectResources({ detectors: [envDetector] }).attributes
+  const { [ATTR.serviceInstanceId]: _, ...named } = detectResources({ detectors: [envDetector] }).attributes
   return defaultResource()
     .merge(resourceFromAttributes({ 'service.name': DEFAULT_SERVICE_NAME, 'service.version': packageVersion() }))
     .merge(resourceFromAttributes(named))
 }
-
-export const INSTANCE_ID = 'service.instance.id'
 
 export const sdkScope = (): { name: string; version: string } =>
   (scope ??= { name: SCOPE_NAME, version: packageVersion() })

@@ -90,8 +90,8 @@ function undelivered({ pending, unfinished = [] }: Finished, runDir: string | un
   const what = [...spans, ...unfinished.map((signal) => ITEMS[signal])].join(', ')
   if (what === '') return undefined
   return runDir === undefined
-    ? `not delivered and lost: ${what}; a run with a store on disk keeps them`
-    : `not delivered yet: ${what}; the next run, resume or recover sends them, or \`spanwright trace export ${basename(runDir)}\``
+    ? `${what} could not be delivered and are lost: a run with a store on disk keeps what it sends`
+    : `${what} could not be delivered yet: the next run, resume or recover sends them, or \`spanwright trace export ${basename(runDir)}\``
 }
 
 async function finish(worker: TelemetryWorker, end: { seq: number; timeoutMs: number }): Promise<Finished> {

@@ -220,7 +220,7 @@ test('metrics whose receiver is away hold nothing up and are caught up, once', a
   expect(await telemetry.finish(15_000)).toMatchObject({ pending: 0, unfinished: ['metrics'] })
   expect(warnings).toEqual([
     expect.stringMatching(/^metrics cannot be delivered: .*ECONNREFUSED/),
-    expect.stringMatching(/^not delivered yet: measurements; .*trace export/),
+    expect.stringMatching(/^measurements could not be delivered yet: .*trace export/),
   ])
   expect(await catchUp(store, envOf(sink), { warn })).toEqual({ delivered: 0, rejected: 0, pending: 0 })
   expect(totalsOf(sink.points)).toEqual(expectedTotals(journal.entries))
