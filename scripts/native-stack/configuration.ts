@@ -89,7 +89,7 @@ export function prometheusSubstitutions(ports: Ports): Substitutions {
 }
 
 /** Paths and addresses among the flags in docker-compose.yml; a flag that is not here is passed on as it is. */
-export function flagSubstitutions({ ports, dir, alertmanagerConfig }: Layout): Record<ServerName, Substitutions> {
+function flagSubstitutions({ ports, dir, alertmanagerConfig }: Layout): Record<ServerName, Substitutions> {
   const config = path.join(dir, 'config')
   return {
     otelcol: [
