@@ -1,6 +1,6 @@
 // Owns: real runs that give every dashboard something to show: success, retries, failure, timeout, breaker, fan-out, child
-// pipeline, usage with and without a price, a cancel, and one run that stays open; and what their files say about them.
-import { readFileSync, writeFileSync } from 'node:fs'
+// pipeline, usage with and without a price, a cancel, a kill, and one run that stays open; and what their files say about them.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { StackUrls } from '../../../scripts/native-stack/stack.ts'
 import { temporaryDirectory, type RunningCli } from '../../support/cli.ts'
@@ -56,6 +56,9 @@ nodes: [{ id: nap, run: sleep 60, timeout: 300ms, grace: 100ms }]
   stopped: `
 nodes: [{ id: nap, run: sleep 600 }]
 `,
+  killed: `
+nodes: [{ id: nap, run: sleep 600 }]
+`,
   // Stays open: idle attempts, branches, a gate, a breaker, a budget.
   held: `
 budget: { attempts: 50, mode: audit }
@@ -106,7 +109,7 @@ export interface Ended {
   readonly entries: readonly RecordedEntry[]
 }
 export interface Runs {
-  /** Runs that have ended, canceled one included. */
+  /** Runs that have ended, the canceled and the killed one included. */
   readonly ended: readonly Ended[]
   /** Run `held`, still open. */
   readonly held: RunningCli
@@ -123,10 +126,23 @@ export async function runAll(urls: StackUrls): Promise<Runs> {
     const run = await runCliOn(urls, ['run', `${name}.yaml`, '--ui', 'quiet'], { cwd, env })
     if (run.exitCode !== exitCode) throw new Error(`${name} ended with ${run.exitCode}: ${run.stderr}`)
   }
-  const stopped = startCliOn(urls, ['run', 'stopped.yaml', '--ui', 'plain'], { cwd, env })
-  await stopped.saw(/nap@1\.1 +started/)
-  stopped.kill('SIGINT')
-  await stopped.ended
+  for (const [name, signal] of [
+    ['stopped', 'SIGINT'],
+    ['killed', 'SIGKILL'],
+  ] as const) {
+    const run = startCliOn(urls, ['run', `${name}.yaml`, '--ui', 'plain'], { cwd, env })
+    await run.saw(/nap@1\.1 +started/)
+    run.kill(signal)
+    await run.ended
+  }
+  // What was killed is ended by its sentinel.
+  const unfinished = (): string[] =>
+    runIds(cwd).filter((id) => !existsSync(path.join(runsDirectory(cwd), id, 'final.json')))
+  await until(
+    'the end of the killed run',
+    async () => unfinished(),
+    (ids) => ids.length === 0,
+  )
   const ended = runIds(cwd).map((id) => endedRun(path.join(runsDirectory(cwd), id)))
   const held = startCliOn(urls, ['run', 'held.yaml', '--ui', 'plain'], { cwd, env })
   await until(
