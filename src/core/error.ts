@@ -17,6 +17,12 @@ export const ERROR_EXIT = {
   'run.conflict': 4,
   'store.unwritable': 5,
   'journal.corrupt': 5,
+  'stack.file_missing': 5,
+  'stack.docker_missing': 5,
+  'stack.compose_missing': 5,
+  'stack.engine_unreachable': 5,
+  'stack.compose_failed': 5,
+  'stack.not_ready': 5,
   'internal': 5,
 } as const
 export type ErrorCode = keyof typeof ERROR_EXIT

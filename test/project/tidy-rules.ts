@@ -133,7 +133,7 @@ export const TIDY_RULES: readonly TidyRule[] = [
         'test',
       )
       const sources = foldersBelow(files, 'src')
-      const beside = ['e2e', 'project']
+      const beside = ['e2e', 'project', 'stack', 'stack-files', 'agents']
       return [
         ...sources.filter((name) => !tested.includes(name)).map((name) => `src/${name} has no test in test/${name}`),
         ...tested

@@ -1,8 +1,8 @@
 // Owns: `stack down`: stops the observability stack; its data only goes when that is asked for.
+import { SpanwrightError } from '../../core/error.ts'
 import type { CommandFunction } from '../command-table.ts'
 import { composeFile } from '../stack/compose-file.ts'
 import { compose, requireDocker } from '../stack/docker.ts'
-import { StackError } from '../stack/stack-error.ts'
 
 export const stackDown: CommandFunction = async ({ options, output }) => {
   const file = composeFile(options['file'] as string | undefined)
@@ -13,7 +13,7 @@ export const stackDown: CommandFunction = async ({ options, output }) => {
   const exitCode = await compose(call, ['down', '--remove-orphans', ...(volumes ? ['--volumes'] : [])])
   if (exitCode === 130) return exitCode
   if (exitCode !== 0)
-    throw new StackError(
+    throw new SpanwrightError(
       'stack.compose_failed',
       `docker compose could not stop the stack (exit code ${exitCode}); what it said stands above`,
     )

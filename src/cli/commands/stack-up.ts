@@ -9,7 +9,6 @@ import { compose, composeCommand, requireDocker } from '../stack/docker.ts'
 import { explainAll, type Explained } from '../stack/explain.ts'
 import { probeAll } from '../stack/probe.ts'
 import { renderLinks } from '../stack/render.ts'
-import { StackError } from '../stack/stack-error.ts'
 import { glyphPiece, paint, piece } from '../terminal/style.ts'
 
 const DEFAULT_TIMEOUT = '120s'
@@ -39,12 +38,12 @@ export const stackUp: CommandFunction = async ({ options, output }) => {
   const logs = `look: ${composeCommand(file, 'logs', '--tail', '50')}`
   if (!started) {
     const message = `docker compose could not start the stack (exit code ${exitCode}); what it said stands above`
-    throw new StackError('stack.compose_failed', message, { details: [...missing.flatMap(linesOf), logs] })
+    throw new SpanwrightError('stack.compose_failed', message, { details: [...missing.flatMap(linesOf), logs] })
   }
   if (missing.length > 0) {
     const names = missing.map(({ part }) => part.name).join(', ')
     const message = `${missing.length} of ${reports.length} parts of the stack did not answer within ${text}: ${names}`
-    throw new StackError('stack.not_ready', message, { details: [...missing.flatMap(linesOf), logs] })
+    throw new SpanwrightError('stack.not_ready', message, { details: [...missing.flatMap(linesOf), logs] })
   }
   output.say('')
   output.result(...renderLinks(addresses, output.look))

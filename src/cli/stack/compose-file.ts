@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseEnv } from 'node:util'
-import { StackError } from './stack-error.ts'
+import { SpanwrightError } from '../../core/error.ts'
 
 const NAME = 'docker-compose.yml'
 
@@ -12,14 +12,14 @@ export function composeFile(given: string | undefined): string {
   if (given !== undefined) {
     const file = path.resolve(given)
     if (existsSync(file)) return file
-    throw new StackError(
+    throw new SpanwrightError(
       'stack.file_missing',
       `no compose file ${given}: --file names the docker-compose.yml of the stack`,
     )
   }
   const file = packagedFile()
   if (file !== undefined) return file
-  throw new StackError(
+  throw new SpanwrightError(
     'stack.file_missing',
     `this installation has no ${NAME}: install the package again, or name the file with --file`,
   )

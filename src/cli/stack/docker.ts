@@ -3,7 +3,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
-import { StackError } from './stack-error.ts'
+import { SpanwrightError } from '../../core/error.ts'
 
 /** Containers, network and volumes carry this name; docker-compose.yml says the same. */
 export const PROJECT = 'spanwright'
@@ -18,7 +18,7 @@ const WITHOUT_DOCKER = 'The same servers without docker, from a checkout: npm ru
 export async function requireDocker(): Promise<void> {
   const version = await ask(['version', '--format', '{{.Server.Version}}'])
   if (version.missing)
-    throw new StackError(
+    throw new SpanwrightError(
       'stack.docker_missing',
       'there is no `docker` on PATH: install Docker Engine or Docker Desktop',
       {
@@ -28,13 +28,13 @@ export async function requireDocker(): Promise<void> {
   // Before the engine is judged: an old docker without the plugin is the more basic thing to mend.
   const compose = await ask(['compose', 'version', '--short'])
   if (compose.code !== 0)
-    throw new StackError(
+    throw new SpanwrightError(
       'stack.compose_missing',
       'docker has no compose plugin: install docker-compose-plugin (Debian: docker-compose), version 2.20 or newer',
       { details: [WITHOUT_DOCKER, ELSEWHERE] },
     )
   if (version.code !== 0)
-    throw new StackError(
+    throw new SpanwrightError(
       'stack.engine_unreachable',
       `no docker engine answers: ${lastLine(version.stderr)?.replace(/[.:!?]+$/, '') ?? 'docker gave no reason'}. Start it (systemctl start docker, or Docker Desktop) and see that this user may use it`,
       { details: [WITHOUT_DOCKER, ELSEWHERE] },
