@@ -4,6 +4,7 @@ import type { Instance } from './instance-slot.ts'
 import type { GaugePoint, Measurement } from './measurement.ts'
 import type { Measurements } from './measurements.ts'
 import type { MetricClock } from './metric-clock.ts'
+import type { MetricKey } from './metric-names.ts'
 import { ATTR } from './names.ts'
 import type { GaugeBatch } from './metric-points.ts'
 import type { PositionStore } from './position.ts'
@@ -31,6 +32,8 @@ export interface GaugePushOptions {
   readonly now: () => number
 }
 
+/** Times that alerts compare with the heartbeat. */
+const COMPARED: readonly MetricKey[] = ['oldestProgress', 'attemptDeadline', 'gateOldest']
 /** At the end: until the time is over. */
 const AGAIN_MS = 250
 
@@ -39,6 +42,7 @@ export class GaugePush {
   private readonly aborted: Promise<undefined>
   /** What receivers refused and was not reported yet. */
   private readonly refused = new Map<Signal, number>()
+  private lastLook: { readonly points: readonly GaugePoint[]; readonly atMs: number } | undefined
   private dueMs = 0
   private pushing: Promise<unknown> | undefined
   /** Gauges of this process may stand somewhere. */
@@ -58,7 +62,7 @@ export class GaugePush {
 
   /**
    * Shows how things are, if it is time. `behind`: not everything that is committed was read, so that of the run
-   * nothing can be said but that its process lives.
+   * nothing new can be said but that its process lives.
    */
   async push({ backlog, behind }: { backlog: number; behind: boolean }): Promise<SendOutcome | undefined> {
     const nowMs = this.options.now()
@@ -66,15 +70,32 @@ export class GaugePush {
     this.dueMs = nowMs + this.options.metricIntervalMs
     const gauges: GaugePoint[] = [
       { metric: 'telemetryBacklog', value: backlog, attributes: {} },
-      ...(behind
-        ? [{ metric: 'heartbeat', value: nowMs / 1_000, attributes: {} } as const]
-        : this.options.measurements.gauges(nowMs * 1_000)),
+      ...(behind ? this.unchanged(nowMs) : this.look(nowMs)),
     ]
     const pushing = this.showOwn(gauges, behind)
     this.pushing = pushing
     const outcome = await pushing
     this.pushing = undefined
     return outcome
+  }
+
+  private look(nowMs: number): readonly GaugePoint[] {
+    this.lastLook = { points: this.options.measurements.gauges(nowMs * 1_000), atMs: nowMs }
+    return this.lastLook.points
+  }
+
+  /**
+   * The process lives, and what is compared with its heartbeat moves with it: what nobody has looked at since must not
+   * seem idle, overdue or waiting for longer.
+   */
+  private unchanged(nowMs: number): GaugePoint[] {
+    const { points, atMs } = this.lastLook ?? { points: [], atMs: nowMs }
+    return [
+      { metric: 'heartbeat', value: nowMs / 1_000, attributes: {} },
+      ...points
+        .filter(({ metric }) => COMPARED.includes(metric))
+        .map((point) => ({ ...point, value: point.value + (nowMs - atMs) / 1_000 })),
+    ]
   }
 
   private async showOwn(gauges: readonly GaugePoint[], behind: boolean): Promise<SendOutcome | undefined> {

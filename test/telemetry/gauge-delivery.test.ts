@@ -61,6 +61,35 @@ test('open work is shown while it is open, and as closed at the end', async () =
   expect(sink.points.filter(({ temporality, type }) => type === 'gauge' && temporality !== undefined)).toEqual([])
 })
 
+test('while undelivered spans hold the reading nothing looks idle or overdue that nobody looked at', async () => {
+  const [sink, runtime] = [await sinkForTest(), runtimeDirectory()]
+  const { runDir } = makeRun()
+  const telemetry = start(runDir, envOf(sink, runtime))
+  const limits = { timeout_ms: 60_000, stall_timeout_ms: 10_000 }
+  const journal = new JournalEntries({ startMs: Date.now() }).created().node('build').attempt('build', 1, limits)
+  telemetry.committed(journal.writeTo(runDir))
+  await until(() => valuesOf(sink, METRIC.oldestProgress.name).length > 0, 'a look at the open attempt')
+
+  sink.answer = () => ({ status: 503 })
+  const before = journal.seq
+  journal.fanout(600)
+  telemetry.committed(journal.writeTo(runDir, before))
+  const beats = (): number => valuesOf(sink, METRIC.heartbeat.name).length
+  const idle = (): number =>
+    valuesOf(sink, METRIC.heartbeat.name).at(-1)! - valuesOf(sink, METRIC.oldestProgress.name).at(-1)!
+  const left = (): number =>
+    valuesOf(sink, METRIC.attemptDeadline.name).at(-1)! - valuesOf(sink, METRIC.heartbeat.name).at(-1)!
+  // Counts are of a look; a heartbeat without them comes while the reading is held.
+  const looks = (): number => valuesOf(sink, METRIC.runsOpen.name).length
+  await until(() => beats() > looks(), 'a heartbeat that is all there is to say')
+  const [seen, idleThen, leftThen] = [beats(), idle(), left()]
+  await until(() => beats() >= seen + 2, 'two more')
+  expect(idle()).toBeCloseTo(idleThen, 3)
+  expect(left()).toBeCloseTo(leftThen, 3)
+  sink.answer = undefined
+  await telemetry.finish(10_000)
+})
+
 test('the times of gauges of an instance only grow', async () => {
   const [sink, runtime] = [await sinkForTest(), runtimeDirectory()]
   const { runDir } = makeRun()
