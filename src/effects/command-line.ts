@@ -13,11 +13,19 @@ export interface Executable {
   readonly args: readonly string[]
   /** Values of the script's expressions. */
   readonly bindings: { readonly [name: string]: string }
-  /** How messages name it: the first line of the script, or argv with quotes where needed. */
+  /** The first line of the script, or argv with quotes where needed. It may hold prompts: for details, not for messages. */
+  readonly command: string
+  /** How messages name it: they go into traces, so the program and nothing of what it is told. */
   readonly title: string
   /** File name of the program (`sh` for scripts). */
   readonly name: string
 }
+
+const COMMAND_CHARS = 80
+
+/** The program a line of a script starts with, after assignments; undefined where that is no plain word. */
+const programOf = (line: string): string | undefined =>
+  /^\s*(?:[A-Za-z_]\w*=[^\s'"`$(]*\s+)*([\w@%+:,./-]+)(?=[\s;&|]|$)/.exec(line)?.[1]
 
 /** What to execute, or why that is impossible (`config_invalid`: a value that does not fit, or holds a NUL). */
 export function toExecutable(line: CommandLine, inputs: JsonObject): Executable | { readonly failure: FailureReport } {
@@ -32,7 +40,14 @@ export function toExecutable(line: CommandLine, inputs: JsonObject): Executable 
   const first =
     line.script.split('\n').find((text) => text.trim() !== '' && !text.trim().startsWith('#')) ?? line.script
   const args = line.shell === 'bash' ? ['-eo', 'pipefail', '-c', line.script] : ['-ec', line.script]
-  return { file: line.shell, args, bindings, title: shortened(oneLine(first), 80), name: line.shell }
+  return {
+    file: line.shell,
+    args,
+    bindings,
+    command: shortened(oneLine(first), COMMAND_CHARS),
+    title: programOf(first) ?? line.shell,
+    name: line.shell,
+  }
 }
 
 function argvExecutable(
@@ -56,11 +71,11 @@ function argvExecutable(
       ),
     }
   }
-  const title = shortened(
+  const command = shortened(
     oneLine(argv.map((arg) => (/^[\w@%+=:,./-]+$/.test(arg) ? arg : JSON.stringify(arg))).join(' ')),
-    80,
+    COMMAND_CHARS,
   )
-  return { file, args, bindings: {}, title, name: basename(file) }
+  return { file, args, bindings: {}, command, title: basename(file), name: basename(file) }
 }
 
 /** Why the value of an expression cannot be an argument or environment variable; `overhead` = bytes of `NAME=`. */

@@ -84,7 +84,7 @@ const tail = ({ ending }: Ran): string => {
 }
 
 const facts = ({ ending, executable, cwd }: Ran) => ({
-  command: executable.title,
+  command: executable.command,
   cwd,
   exit_code: ending.exitCode,
   signal: ending.signal,
@@ -105,7 +105,7 @@ const THROTTLED = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE'])
 function spawnFailure(ran: Ran, error: NodeJS.ErrnoException): FailureReport {
   const { executable, cwd, source } = ran
   const code = error.code ?? ''
-  const details = { command: executable.title, cwd, errno: code || undefined }
+  const details = { command: executable.command, cwd, errno: code || undefined }
   const place = cwdProblem(cwd)
   if (place) return reason('workspace_error', place, 'workspace', details)
   if (code === 'ENOENT') {

@@ -56,18 +56,25 @@ export function lastBytes(text: string, bytes: number): string {
 const TELLING =
   /error|fail|fatal|panic|exception|cannot|can't|unable|not found|no such|denied|refused|invalid|unexpected|missing|assert|abort/i
 
-/** The line of an output that most likely tells what went wrong: the last one that speaks of trouble, else the last. */
-export function tellingLine(...outputs: readonly string[]): string | undefined {
-  for (const output of outputs) {
-    const lines = output
-      .split(/\r\n|\r|\n/)
-      .map(oneLine)
-      .filter((line) => /[\p{L}\p{N}]/u.test(line))
-    if (lines.length === 0) continue
-    return shortened(lines.slice(-20).findLast((line) => TELLING.test(line)) ?? lines.at(-1)!, 300)
-  }
-  return undefined
+/**
+ * The line that most likely tells what went wrong: of stderr the last one that speaks of trouble, else the last; of
+ * stdout only one that does, because what a step prints there may be the contents of a file, and messages go into traces.
+ */
+export function tellingLine(stderr: string, stdout: string): string | undefined {
+  const said = linesOf(stderr)
+  const line = said.findLast(speaksOfTrouble) ?? said.at(-1) ?? linesOf(stdout).findLast(speaksOfTrouble)
+  return line === undefined ? undefined : shortened(line, 300)
 }
+
+const speaksOfTrouble = (line: string): boolean => TELLING.test(line)
+
+/** The last lines that hold a letter or a digit. */
+const linesOf = (output: string): string[] =>
+  output
+    .split(/\r\n|\r|\n/)
+    .map(oneLine)
+    .filter((line) => /[\p{L}\p{N}]/u.test(line))
+    .slice(-20)
 
 /** Message of an unknown thrown value. */
 export const messageOf = (error: unknown): string =>

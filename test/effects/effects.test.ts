@@ -127,9 +127,12 @@ describe('sentences', () => {
   })
 
   test('the telling line speaks of trouble; control characters are gone', () => {
-    expect(tellingLine('\u001b[31mError: no disk\u001b[0m\nat line 3\n---\n')).toBe('Error: no disk')
-    expect(tellingLine('', 'one\ntwo\n\n')).toBe('two')
-    expect(tellingLine('', '  \n')).toBeUndefined()
+    expect(tellingLine('\u001b[31mError: no disk\u001b[0m\nat line 3\n---\n', '')).toBe('Error: no disk')
+    expect(tellingLine('one\ntwo\n\n', 'error')).toBe('two')
+    expect(tellingLine('', 'one\n2 tests failed\nthree\n')).toBe('2 tests failed')
+    // It may be the contents of a file, and messages go into traces.
+    expect(tellingLine('', 'one\ntwo\n')).toBeUndefined()
+    expect(tellingLine('  \n', '')).toBeUndefined()
     expect(oneLine('a\u0000\tb\u001b]0;title\u0007c')).toBe('a bc')
   })
 })

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { LIMITS } from '../../src/core/limits.ts'
+import type { CommandLine } from '../../src/core/pipeline.ts'
 import { isAlive } from '../../src/effects/proc.ts'
 import { attempt, ofType, program, until, workbench } from './support.ts'
 
@@ -144,7 +145,18 @@ describe('output', () => {
   test('a failure after a flood shows the end', async () => {
     const { outcome } = await workbench().run(`"${process.execPath}" "${program('flood.mjs')}" 3; exit 1`)
     expect(outcome.failure!.details!['stdout_tail']).toMatch(/the last line\n$/)
-    expect(outcome.failure!.message).toContain('the last line')
+  })
+
+  test.each<[string, CommandLine | string, string]>([
+    ['a script', 'claude -p "fix the login of Ann"; exit 3', '`claude` exited'],
+    ['a script after assignments', 'A=1 B="x y" ./tool --prompt secret; exit 3', '`sh` exited'],
+    ['a script that starts with something else', '[ "$HOME" = 1 ] || exit 3', '`sh` exited'],
+    ['argv', { argv: ['sh', '-c', 'exit 3', 'the prompt'] }, '`sh` exited'],
+  ])('a message names the program of %s and nothing it is told, the details all of it', async (_, line, begin) => {
+    const { outcome } = await workbench().run(line)
+    expect(outcome.failure!.message.startsWith(begin)).toBe(true)
+    expect(outcome.failure!.message).not.toMatch(/Ann|prompt|secret|HOME/)
+    expect(outcome.failure!.details!['command']).toMatch(/Ann|prompt|HOME/)
   })
 
   test('bytes that are no text and a line of 1 MiB end nothing', async () => {

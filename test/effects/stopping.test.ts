@@ -87,7 +87,7 @@ describe('stop', () => {
 
 describe('limits of time', () => {
   test('a timeout', async () => {
-    const { outcome } = await workbench().run('echo working; sleep 60', { node: { timeout_ms: 100 } })
+    const { outcome } = await workbench().run('echo working >&2; sleep 60', { node: { timeout_ms: 100 } })
     expect(outcome.failure).toMatchObject({ code: 'timed_out' })
     expect(outcome.failure!.message).toContain('ran longer than its timeout of 100ms and was ended: working')
   })
