@@ -145,7 +145,8 @@ export function decideInterrupt(state: RunState, input: InputOf<'interrupt'>): E
       type: 'run.interrupted',
       execution: state.execution,
       failure: failure('worker_lost', 'scheduler', input.message),
-      duration_ms: Math.max(0, Math.round(state.lastAt - state.executionStartedAt)),
+      // Up to the last sign of life: who finds the dead process may come days later.
+      duration_ms: Math.max(0, Math.round(state.lastAt - state.startedAt)),
     },
   ]
 }

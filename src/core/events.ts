@@ -55,6 +55,7 @@ export const eventSchema = z.discriminatedUnion('type', [
   }),
   event('run.cancel_requested', { by: actorSchema, force: z.boolean(), failure: failureSchema }),
   /** The execution's process is gone (worker_lost); written by the sentinel or by recovery. */
+  /** `duration_ms`: from the run's start to the last sign of life. */
   event('run.interrupted', { execution: z.number(), failure: failureSchema, duration_ms: z.number().optional() }),
   /** All nodes have their results: what the run's hooks are told. Only a failing hook can still change it. */
   event('run.concluded', { result, failure: failureSchema.optional() }),

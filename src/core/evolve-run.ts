@@ -68,6 +68,7 @@ function endNow(state: RunState, failure: Failure): void {
 export function onInterrupted(state: RunState, event: EventOf<'run.interrupted'>, _at: number, before = _at): void {
   endExecution(state, before)
   state.phase = 'interrupted'
+  state.interruptedAfterMs = event.duration_ms
   state.result = 'error'
   state.failure = event.failure
   state.resumable = true

@@ -30,6 +30,8 @@ export interface RunState {
   /** Epoch ms of the first and the latest entry. */
   startedAt: number
   lastAt: number
+  /** Milliseconds from the run's start to the last sign of life of the process that was lost. */
+  interruptedAfterMs: number | undefined
   root: Scope
   /** Nodes and scopes in which something has to be decided, oldest first. Empty = the run waits for an input. */
   readonly agenda: Set<NodeState | Scope | BudgetState>
@@ -132,6 +134,7 @@ export function newRun(pipeline: Pipeline, expressions: Expressions): RunState {
     execution: 0,
     startedAt: 0,
     lastAt: 0,
+    interruptedAfterMs: undefined,
     root: undefined as unknown as Scope,
     agenda: new Set(),
     queue: new Set(),

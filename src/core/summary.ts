@@ -42,7 +42,9 @@ export function summaryOf(state: RunState): RunSummary {
     hook_failures: state.hookFailures,
     started_at: toTimestamp(state.startedAt),
     finished_at: toTimestamp(state.lastAt),
-    duration_ms: Math.max(0, Math.round(state.lastAt - state.startedAt)),
+    duration_ms:
+      (state.phase === 'interrupted' ? state.interruptedAfterMs : undefined) ??
+      Math.max(0, Math.round(state.lastAt - state.startedAt)),
     totals: totalsOf(state),
     nodes,
     nodes_total: total,
