@@ -25,6 +25,7 @@ const LOGS_EVERY_MS = 1_000
 const BATCH_MEASUREMENTS = 5_000
 const QUEUED_MEASUREMENTS = 20_000
 
+const SPANS_FIRST_MS = 250
 /** How often a lane that holds the reading lets gauges through. */
 const HELD_MS = 1_000
 
@@ -214,7 +215,11 @@ class Delivery {
   }
 
   private async finish(): Promise<void> {
-    await Promise.all([this.traces?.finish(), this.logs?.finish(), this.finishMetrics()])
+    const traces = this.traces?.finish()
+    // A short run does all its loading and sending now, in the two seconds that its end may take: spans have the way
+    // to themselves, unless they are stuck.
+    if (this.options.committed) await Promise.race([traces, this.options.sleep(SPANS_FIRST_MS)])
+    await Promise.all([traces, this.logs?.finish(), this.finishMetrics()])
     this.traces?.settled()
     // Where nothing at all is found behind an endpoint, "unknown here" says nothing about a signal.
     const found = (this.traces?.pending ?? 0) === 0
