@@ -1,7 +1,6 @@
 // Owns: what a child is told when the agents' own telemetry is switched on: variables for clients that send OTLP when
 // asked (Claude Code by its environment, Codex by `-c` arguments). Must not: send anything, read other clients' files,
 // or say more than the switch allows (prompts, answers and tool output only when content is captured).
-import { hostname } from 'node:os'
 import { hashUnit } from '../core/hash.ts'
 import type { Environment } from './environment.ts'
 
@@ -143,14 +142,10 @@ function codexArguments(env: Env, targets: ReadonlyMap<Signal, string>, content:
 const toml = (url: string): string =>
   JSON.stringify(new URL(url).href.replace(/[\s*?[\]]/g, (c) => encodeURIComponent(c).replace('*', '%2A')))
 
-/**
- * Never the orchestrator's own: which of the bounded slots this is, the host (Claude Code lets a span end after its
- * parent, and Jaeger takes that for a skewed clock unless both say they are on one host), whether content was asked for.
- */
+/** Never the orchestrator's own: which of the bounded slots this is, and whether content was asked for. */
 function resourceOf(marker: string, content: boolean): string {
   const slot = Math.floor(hashUnit(marker) * SLOTS)
-  const attributes = [`spanwright.agent.slot=${slot}`, `host.name=${encodeURIComponent(hostname())}`]
-  return [...attributes, ...(content ? ['spanwright.capture=content'] : [])].join(',')
+  return `spanwright.agent.slot=${slot}${content ? ',spanwright.capture=content' : ''}`
 }
 
 const given = (env: Env, name: string): string | undefined => env[name]?.trim() || undefined

@@ -40,12 +40,14 @@ export interface Receiver {
   close(): Promise<void>
 }
 
-export async function startReceiver(): Promise<Receiver> {
+/** With `forwardTo`, a base URL, every body also goes there as it came, after the sender has its answer. */
+export async function startReceiver(forwardTo?: string): Promise<Receiver> {
   const bodies: Buffer[] = []
   const paths: string[] = []
   const spans: ReceivedSpan[] = []
   const points: ReceivedPoint[] = []
   const records: ReceivedRecord[] = []
+  const forwarded: Promise<unknown>[] = []
   const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
@@ -60,6 +62,8 @@ export async function startReceiver(): Promise<Receiver> {
       points.push(...pointsOf(message))
       records.push(...recordsOf(message))
     }
+    if (forwardTo !== undefined)
+      forwarded.push(fetch(`${forwardTo}${request.url}`, { method: 'POST', headers: { 'content-type': type }, body }))
     response.writeHead(200, { 'content-type': type }).end(type.includes('json') ? '{}' : '')
   }
   const server = createServer((request, response) => {
@@ -76,9 +80,10 @@ export async function startReceiver(): Promise<Receiver> {
     records,
     paths,
     holds: (text) => bodies.some((body) => body.includes(text)),
-    close() {
+    async close() {
+      await Promise.all(forwarded)
       server.closeAllConnections()
-      return new Promise((resolve) => server.close(() => resolve()))
+      await new Promise<void>((resolve) => server.close(() => resolve()))
     },
   }
 }

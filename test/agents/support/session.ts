@@ -64,9 +64,10 @@ export interface RunChanges {
   readonly env?: Readonly<Record<string, string | undefined>>
 }
 
-export async function openSession(scenario: Scenario = { turns: SCRIPT }): Promise<Session> {
+/** What is sent to the receiver also goes to `forwardTo`, if it is given. */
+export async function openSession(scenario: Scenario = { turns: SCRIPT }, forwardTo?: string): Promise<Session> {
   const clients = clientFolder()
-  const [provider, receiver] = await Promise.all([startProvider({ scenario }), startReceiver()])
+  const [provider, receiver] = await Promise.all([startProvider({ scenario }), startReceiver(forwardTo)])
   const cwd = temporaryDirectory()
   writeFileSync(path.join(cwd, 'note.txt'), `${CANARY.file}\n`)
   const env = {
