@@ -9,7 +9,7 @@ const SWITCH = 'SPANWRIGHT_AGENT_TELEMETRY'
 /** What `--capture` sets; `content` lets prompts, answers and tool output into traces. */
 export const CAPTURE = 'SPANWRIGHT_CAPTURE'
 /** Arguments for `codex exec`, separated by spaces that no argument contains: a shell splits them unquoted. */
-export const CODEX_ARGUMENTS = 'SPANWRIGHT_CODEX_OTEL'
+const CODEX_ARGUMENTS = 'SPANWRIGHT_CODEX_OTEL'
 
 /**
  * Concurrent clients write the same delta series unless something bounded tells them apart. Two of one slot would have
