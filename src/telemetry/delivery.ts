@@ -12,7 +12,7 @@ import { MetricClock } from './metric-clock.ts'
 import type { PositionStore } from './position.ts'
 import type { Projection } from './projection.ts'
 import type { Senders } from './senders.ts'
-import { SIGNALS, type SendOutcome, type Signal } from './signal.ts'
+import type { SendOutcome, Signal } from './signal.ts'
 import type { SpanRecord } from './span-record.ts'
 
 /** Spans per request: about half a megabyte of JSON. */
@@ -233,9 +233,8 @@ class Delivery {
   }
 
   private delivered(): Delivered {
-    const unfinished = SIGNALS.filter(
-      (signal) => signal !== 'traces' && (this[signal as 'logs' | 'metrics']?.pending ?? 0) > 0,
-    )
+    const others = { logs: this.logs, metrics: this.metrics }
+    const unfinished = (['logs', 'metrics'] as const).filter((signal) => (others[signal]?.pending ?? 0) > 0)
     return {
       delivered: this.traces?.delivered ?? 0,
       rejected: this.traces?.rejected ?? 0,

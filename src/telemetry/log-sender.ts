@@ -38,7 +38,7 @@ function toReadableLogRecord(record: LogRecord): ReadableLogRecord {
     eventName: record.name,
     resource: sdkResource(),
     instrumentationScope: sdkScope(),
-    attributes: record.attributes as ReadableLogRecord['attributes'],
+    attributes: record.attributes,
     droppedAttributesCount: 0,
   }
 }

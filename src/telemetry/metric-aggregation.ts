@@ -1,6 +1,6 @@
 // Owns: measurements → data points, aggregated by the SDK; times are given, never taken from a clock, so that a batch
 // that is put together again has the same bytes.
-import type { Attributes } from '@opentelemetry/api'
+import { ValueType, type Attributes } from '@opentelemetry/api'
 import {
   AggregationTemporality,
   DataPointType,
@@ -50,7 +50,7 @@ class Aggregation {
   }
 
   async collect({ measurements }: MetricBatch): Promise<MetricData[]> {
-    for (const { metric, value, attributes } of measurements) this.instrument(metric)(value, attributes as Attributes)
+    for (const { metric, value, attributes } of measurements) this.instrument(metric)(value, attributes)
     const { resourceMetrics, errors } = await this.reader.collect()
     if (errors.length > 0) throw errors[0]
     return resourceMetrics.scopeMetrics.flatMap(({ metrics }) => metrics)
@@ -120,9 +120,7 @@ export function gaugeData({ gauges, increments, startUs, timeUs }: GaugeBatch): 
   ]
 }
 
-const DOUBLE = 1
-
 function descriptorOf(key: MetricKey): MetricData['descriptor'] {
   const { name, unit, description } = METRIC[key]
-  return { name, unit, description, valueType: DOUBLE }
+  return { name, unit, description, valueType: ValueType.DOUBLE }
 }
