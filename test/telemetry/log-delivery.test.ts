@@ -57,14 +57,14 @@ test('each once, in order, with time, severity and the ids of its span', async (
   )
 })
 
-test('a batch whose answer was lost comes again with the same bytes', async () => {
+test('a batch that was taken but not acknowledged comes again with the same bytes', async () => {
   const sink = await sinkForTest()
   const { runDir } = makeRun()
   const journal = failing(300).finished('success')
   journal.writeTo(runDir)
   let logs = 0
-  sink.answerOthers = ({ signal }) => (signal === 'logs' && ++logs === 2 ? 'cut' : undefined)
-  const env = envOf(sink, { OTEL_EXPORTER_OTLP_TIMEOUT: '200' })
+  sink.answerOthers = ({ signal }) => (signal === 'logs' && ++logs === 2 ? { status: 500 } : undefined)
+  const env = envOf(sink)
   expect(await exportRun({ runDir, env, warn })).toMatchObject({ pending: 0, unfinished: ['logs'] })
   sink.answerOthers = undefined
   await exportRun({ runDir, env, warn })
