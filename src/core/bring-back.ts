@@ -2,7 +2,7 @@
 import { countBranch } from './branches.ts'
 import { withdraw } from './readiness.ts'
 import type { RunState, Scope } from './state.ts'
-import type { NodeState } from './node-state.ts'
+import type { BranchResult, FanoutState, NodeState } from './node-state.ts'
 
 /** A visit that the cancel (or a used-up budget) ended is open again, as it stood. */
 export function bringBack(state: RunState, node: NodeState): void {
@@ -32,15 +32,14 @@ export function bringBack(state: RunState, node: NodeState): void {
   if (node.attempt?.result === 'cancellation' || node.attempt?.failure?.code === 'budget_exhausted')
     Object.assign(node, { lostInVisit: node.lostInVisit + 1, lostInARow: node.lostInARow + 1 })
   if (node.attempt) node.attempt = { ...node.attempt, lost: true }
-  bringBackBranches(node)
+  if (node.fanout) openAgain(node.fanout, (branch) => branch.canceledRun)
   if (node.inner) node.inner.phase = 'open'
 }
 
-/** Branches that were canceled with the run are open again; the counts are made anew from the others. */
-function bringBackBranches(node: NodeState): void {
-  const { fanout } = node
-  if (!fanout) return
+/** Opens ended branches that are still held, if they are meant; the counts are made anew from the others. */
+export function openAgain(fanout: FanoutState, isMeant: (branch: BranchResult) => boolean): Scope[] {
   const ended = [...fanout.ended.values()]
+  const opened: Scope[] = []
   fanout.ended.clear()
   Object.assign(fanout, {
     succeeded: 0,
@@ -53,19 +52,17 @@ function bringBackBranches(node: NodeState): void {
     joined: false,
     decided: undefined,
     blocked: undefined,
-  })
+  } satisfies Partial<FanoutState>)
   for (const branch of ended) {
-    if (branch.canceledRun && branch.scope) reopenScope(branch.scope, fanout.open)
-    else {
+    const { scope } = branch
+    if (scope && isMeant(branch)) {
+      Object.assign(scope, { phase: 'open', result: undefined, failure: undefined } satisfies Partial<Scope>)
+      fanout.open.set(branch.index, scope)
+      opened.push(scope)
+    } else {
       fanout.ended.set(branch.index, branch)
       countBranch(fanout, branch)
     }
   }
-}
-
-export function reopenScope(scope: Scope, open: Map<number, Scope>): void {
-  scope.phase = 'open'
-  scope.result = undefined
-  scope.failure = undefined
-  open.set(scope.branch!.index, scope)
+  return opened
 }

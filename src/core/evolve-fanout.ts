@@ -1,13 +1,12 @@
 // Owns: the fold of fan-outs: their branches become known, start, end; the join is decided as early as it can be.
 import type { EventOf } from './events.ts'
 import { branchPrefix } from './ids.ts'
-import { isFailing } from './policy.ts'
+import { endedWell } from './policy.ts'
 import { countBranch, decideJoin, planBranches } from './branches.ts'
 import { openScope } from './readiness.ts'
 import { announceScope } from './evolve-resume.ts'
 import { newScope, nodeAt, type RunState, type Scope } from './state.ts'
 import type { BranchResult, FanoutState, NodeState } from './node-state.ts'
-import { dropBudgets } from './spend.ts'
 import type { FanoutNode, Node } from './pipeline.ts'
 import { LIMITS } from './limits.ts'
 import type { JsonObject } from './json.ts'
@@ -93,12 +92,8 @@ export function onBranchFinished(state: RunState, event: EventOf<'branch.finishe
     closed: undefined,
   }
   // A branch that did not end well may be gone back into by a resume or a retry; the others shrink to their result.
-  if (isFailing(event.result) || event.result === 'cancellation') branch.scope = scope
-  else {
-    dropBudgets(state, scope)
-    branch.closed = closeScope(state, scope)
-    state.scopes.delete(scope.prefix)
-  }
+  if (endedWell(event.result)) branch.closed = closeScope(state, scope)
+  else branch.scope = scope
   fanout.ended.set(branch.index, branch)
   countBranch(fanout, branch)
   decideJoin(state, node, fanout)

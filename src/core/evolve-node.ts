@@ -4,7 +4,7 @@ import type { EventOf } from './events.ts'
 import type { Failure } from './failure.ts'
 import { childPrefix } from './ids.ts'
 import { LIMITS } from './limits.ts'
-import { isFailing, isLeftOut } from './policy.ts'
+import { endedWell, isFailing, isLeftOut } from './policy.ts'
 import {
   forget,
   judgeIfIdle,
@@ -20,7 +20,7 @@ import {
 import { announce } from './evolve-resume.ts'
 import { closeScope } from './node-summary.ts'
 import { enqueue } from './slots.ts'
-import { dropBudgets, endWork, newBudget, startWork, worksThroughout } from './spend.ts'
+import { endWork, newBudget, startWork, worksThroughout } from './spend.ts'
 import { newScope, nodeAt, type RunState, type Scope } from './state.ts'
 import { emptyRollup, type FanoutState, type NodeState } from './node-state.ts'
 import { haltScope } from './stopping.ts'
@@ -204,7 +204,7 @@ export function onFinished(state: RunState, event: EventOf<'node.finished'>, at:
     stop: node.stop,
   } satisfies Partial<NodeState>)
   endWork(state, node, at)
-  if (node.inner && !event.canceled_run && !isFailing(event.result)) closeInner(state, node)
+  if (node.inner && endedWell(event.result)) closeInner(state, node)
   inheritHealth(node)
   const counts = isFailing(event.result) && !node.tolerated && !event.route
   if (counts) node.failed = event.failure
@@ -223,11 +223,9 @@ export function onFinished(state: RunState, event: EventOf<'node.finished'>, at:
   settleEntering(state, scope)
 }
 
-/** A child pipeline that ended well shrinks to its outputs. */
+/** A child pipeline that ended well shrinks to its outputs; a resume or a retry may go back into the others. */
 function closeInner(state: RunState, node: NodeState): void {
-  dropBudgets(state, node.inner!)
   node.closed = closeScope(state, node.inner!)
-  state.scopes.delete(node.inner!.prefix)
   node.inner = undefined
 }
 

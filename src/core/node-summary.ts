@@ -1,5 +1,6 @@
 // Owns: one line per node for final.json and `show`, in the order of the pipeline, also for scopes that ended well and
 // are not held any longer: the first ones are kept as lines, the rest as a number.
+import { dropScope } from './drop-scope.ts'
 import { fanoutChildren } from './fanout-outcome.ts'
 import type { Failure, Result } from './failure.ts'
 import { LIMITS } from './limits.ts'
@@ -30,12 +31,13 @@ export interface ClosedScope {
   readonly count: number
 }
 
-/** Shrinks a scope to its lines. All runs together keep no more lines than a final.json shows. */
+/** Shrinks a scope to its lines: it is held no longer. All runs together keep no more lines than a final.json shows. */
 export function closeScope(state: RunState, scope: Scope): ClosedScope {
   const room = Math.max(0, LIMITS.finalNodes - state.linesKept)
   const nodes: NodeSummary[] = []
   const count = collectNodes(scope, nodes, room)
   state.linesKept += nodes.length
+  dropScope(state, scope)
   return { nodes, count }
 }
 

@@ -25,6 +25,9 @@ export function worstOf(a: Result | undefined, b: Result): Result {
 export const isFailing = (result: Result | undefined): boolean =>
   result === 'failure' || result === 'error' || result === 'timeout'
 
+/** Nobody will go back into it: no resume, no retry. */
+export const endedWell = (result: Result): boolean => result === 'success' || result === 'skip'
+
 /** Skipped by `--only` or `--from`: nobody waits for what it would have given. */
 export const isLeftOut = (node: { readonly failure: Failure | undefined }): boolean =>
   node.failure?.code === 'not_reached' && node.failure.details?.['selection'] !== undefined

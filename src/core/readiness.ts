@@ -1,6 +1,6 @@
 // Owns: when a node becomes ready, what its result releases, and what a re-entry takes back. Only evolve calls it.
 import { dropTimers } from './command-queue.ts'
-import { dropBudgets } from './spend.ts'
+import { dropInner } from './drop-scope.ts'
 import type { RunState, Scope } from './state.ts'
 import type { NodeState } from './node-state.ts'
 
@@ -145,18 +145,6 @@ export function forget(state: RunState, node: NodeState): void {
     gateExpired: false,
     began: false,
   } satisfies Partial<NodeState>)
-}
-
-/** Scopes of an earlier visit are not held any longer. */
-function dropInner(state: RunState, node: NodeState): void {
-  const scopes = [node.inner, ...(node.fanout ? [...node.fanout.open.values()] : [])]
-  for (const branch of node.fanout?.ended.values() ?? []) scopes.push(branch.scope)
-  for (const scope of scopes) {
-    if (!scope) continue
-    dropBudgets(state, scope)
-    state.scopes.delete(scope.prefix)
-    for (const inner of scope.nodes.values()) dropInner(state, inner)
-  }
 }
 
 /** A node is entered again: everything downstream of it by `needs` counts as not run. */

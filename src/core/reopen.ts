@@ -1,11 +1,10 @@
 // Owns: a manual retry's way back in: every scope and node around its target is open again, as it stood. Only the
 // resume calls it.
-import { countBranch } from './branches.ts'
 import { pathWithoutVisits } from './ids.ts'
 import { forget, reset, withdraw } from './readiness.ts'
 import { findNode, nodeAt, type RunState, type Scope } from './state.ts'
 import type { NodeState } from './node-state.ts'
-import { bringBack, reopenScope } from './bring-back.ts'
+import { bringBack, openAgain } from './bring-back.ts'
 
 /** Opens the way to a node and plans its next visit; what did not run because of it runs again. */
 export function reopen(
@@ -47,45 +46,50 @@ function openWay(state: RunState, scope: Scope): void {
   if (!owner) return
   openWay(state, owner.scope)
   if (owner.phase === 'done') {
-    bringBack(state, owner)
-    forgetHookFailures(state, owner)
+    goOn(state, owner)
     reopenNodes(state, owner.scope, owner)
   }
-  const branch = scope.branch && owner.fanout?.ended.get(scope.branch.index)
-  if (branch) {
-    owner.fanout!.ended.delete(branch.index)
-    reopenCanceled(owner)
-    reopenScope(scope, owner.fanout!.open)
-    recount(owner)
+  if (scope.branch && owner.fanout?.ended.has(scope.branch.index)) reopenBranches(state, owner, scope)
+}
+
+/** The branch on the way is open again; those that a join or fail_fast canceled run after all. */
+function reopenBranches(state: RunState, owner: NodeState, way?: Scope): void {
+  const reopened = openAgain(owner.fanout!, (branch) => branch.scope === way || branch.result === 'cancellation')
+  for (const scope of reopened) if (scope !== way) reopenCanceled(state, scope)
+}
+
+/**
+ * What was canceled with the scope goes on, inside and further inside. What did not run because of that, and what came
+ * after it, counts as not run.
+ */
+function reopenCanceled(state: RunState, scope: Scope): void {
+  scope.halt = undefined
+  const again = [...scope.nodes.values()].filter((node) => node.result === 'cancellation' || didNotRun(node))
+  for (const node of again) resetAfter(state, node)
+  for (const node of again) {
+    if (node.phase !== 'done') continue
+    if (!node.began || didNotRun(node)) {
+      reset(state, node)
+      continue
+    }
+    goOn(state, node)
+    node.lostInARow = 0
+    if (node.inner) reopenCanceled(state, node.inner)
+    if (node.fanout) reopenBranches(state, node)
   }
 }
 
-/** Branches that a join or fail_fast canceled run after all. */
-function reopenCanceled(owner: NodeState): void {
-  const fanout = owner.fanout!
-  for (const branch of [...fanout.ended.values()]) {
-    if (branch.result !== 'cancellation' || !branch.scope) continue
-    fanout.ended.delete(branch.index)
-    branch.scope.halt = undefined
-    for (const node of branch.scope.nodes.values()) if (node.result === 'cancellation') node.canceledRun = true
-    reopenScope(branch.scope, fanout.open)
-  }
-}
+/** Skipped because of others, not by its own `when` or by what it reported. */
+const didNotRun = ({ result, failure }: NodeState): boolean =>
+  result === 'skip' && (failure?.code === 'not_reached' || failure?.code === 'upstream_failed')
 
-function recount(owner: NodeState): void {
-  const fanout = owner.fanout!
-  Object.assign(fanout, {
-    succeeded: 0,
-    failed: 0,
-    canceledCount: 0,
-    retried: 0,
-    skipped: 0,
-    firstFailure: undefined,
-    worst: undefined,
-    joined: false,
-    decided: undefined,
-  })
-  for (const branch of fanout.ended.values()) countBranch(fanout, branch)
+/** Its visit is open again. The time since it ended was not its own: a timeout begins anew, a gate keeps what was left. */
+function goOn(state: RunState, node: NodeState): void {
+  bringBack(state, node)
+  forgetHookFailures(state, node)
+  const { def, dueAt, finishedAt } = node
+  if (node.timeoutAt !== undefined && def.timeout_ms !== undefined) node.timeoutAt = state.lastAt + def.timeout_ms
+  if (def.kind === 'gate' && dueAt !== undefined) node.dueAt = dueAt + state.lastAt - finishedAt
 }
 
 /** What was skipped or canceled in the scope, and everything downstream of the node, counts as not run. */
@@ -94,11 +98,14 @@ function reopenNodes(state: RunState, scope: Scope, node: NodeState): void {
     if (other !== node && other.phase === 'done' && (other.result === 'skip' || other.result === 'cancellation'))
       reset(state, other)
   }
-  for (const id of scope.graph.downstream(node.def.id)) {
-    const other = scope.nodes.get(id)!
-    if (other.phase === 'done') {
-      forgetHookFailures(state, other)
-      reset(state, other)
-    }
+  resetAfter(state, node)
+}
+
+function resetAfter(state: RunState, node: NodeState): void {
+  for (const id of node.scope.graph.downstream(node.def.id)) {
+    const other = node.scope.nodes.get(id)!
+    if (other.phase !== 'done') continue
+    forgetHookFailures(state, other)
+    reset(state, other)
   }
 }

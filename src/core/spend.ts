@@ -1,7 +1,7 @@
 // Owns: what a run has used: roll-ups of attempts, retries, tokens and cost at every level, and budgets with their
 // clocks. Spend is absolute per attempt, so that reports can be repeated; it is never given back.
 import { addCommand, dropCommand, timerId } from './command-queue.ts'
-import { scopesOutward, type RunState, type Scope } from './state.ts'
+import { scopesOutward, type RunState } from './state.ts'
 import type { BudgetState, NodeState, Spent } from './node-state.ts'
 import type { Rollup } from './event-values.ts'
 import { LIMITS } from './limits.ts'
@@ -94,15 +94,6 @@ export const nameOf = (budget: BudgetState): string =>
 export function review(state: RunState, budget: BudgetState): void {
   if (dueNotices(budget, state.lastAt).length > 0) state.agenda.add(budget)
   else state.agenda.delete(budget)
-}
-
-/** Budgets inside a scope that has ended well and is held no longer. */
-export function dropBudgets(state: RunState, scope: Scope): void {
-  if (state.budgets.size === 0) return
-  for (const node of scope.nodes.values()) {
-    if (node.budget) state.budgets.delete(node.budget.scopePath)
-    if (node.childBudget) state.budgets.delete(node.childBudget.scopePath)
-  }
 }
 
 /** The budget, if any, that forbids to start something in this node. */

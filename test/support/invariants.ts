@@ -1,7 +1,7 @@
 // Owns: what must hold of every journal, whole or cut anywhere: I1, I2, I4, order of events, slots, one trace in which
 // every span is sent once. Throws with the entry at fault.
 import type { Entry, Event } from '../../src/core/events.ts'
-import type { Pipeline } from '../../src/core/pipeline.ts'
+import { ATTEMPT_KINDS, type NodeKind, type Pipeline } from '../../src/core/pipeline.ts'
 import { createMeasurements } from '../../src/telemetry/measurements.ts'
 import { createProjection } from '../../src/telemetry/projection.ts'
 import type { SpanRecord } from '../../src/telemetry/span-record.ts'
@@ -34,7 +34,7 @@ function checkOrder(entries: readonly Entry[]): void {
   }
 }
 
-/** I4: one start, one end, nothing after the end, never more at once than there are slots. */
+/** I4: one start, one end, nothing after the end, never more at once than there are slots; only of nodes that have attempts. */
 function checkAttempts(entries: readonly Entry[], slots: number): void {
   const open = new Set<string>()
   /** An attempt that waited for a limit may go on over the bound. */
@@ -54,6 +54,7 @@ function checkAttempts(entries: readonly Entry[], slots: number): void {
     const id = event.attempt_id as string
     if (event.type === 'attempt.started') {
       if (open.has(id) || ended.has(id)) fail(entry, `${id} started twice`)
+      if (!ATTEMPT_KINDS.includes(event.kind as NodeKind)) fail(entry, `a ${event.kind} node has no attempts`)
       if (event.attempt > event.max) fail(entry, `${id} is beyond its maximum of ${event.max}`)
       open.add(id)
       if (open.size - waited.size > slots) fail(entry, `${open.size} attempts run at once, ${slots} are allowed`)

@@ -35,6 +35,23 @@ export function randomPipelines(r: Random): { pipeline: Value; files: { [name: s
   return { pipeline: randomPipeline(r, children), files }
 }
 
+/** A fan-out that mostly fails fast: a lane that may fail beside lanes of child pipelines and of anything. */
+export function failFastPipelines(r: Random): { pipeline: Value; files: { [name: string]: Value } } {
+  const files: { [name: string]: Value } = { 'child0.yaml': randomPipeline(r, 0), 'child1.yaml': randomPipeline(r, 1) }
+  const lanes = {
+    step: [{ id: 'step', run: 'true' }],
+    child: [
+      { id: 'child', ...(r.chance(0.3) && { budget: randomBudget(r) }), child: { file: `child${r.int(2)}.yaml` } },
+      ...(r.chance(0.5) ? [{ id: 'after', run: 'true' }] : []),
+    ],
+    any: randomNodes(r, { depth: 1, prefix: 'any_', children: 2 }),
+  }
+  const on_failure = r.pick(['fail_fast', 'fail_fast', 'fail_fast', 'ignore'])
+  const inner = { id: 'lanes', fanout: { branches: lanes, on_failure } }
+  const node = r.chance(0.5) ? inner : { id: 'outer', fanout: { count: 2, on_failure: 'ignore', nodes: [inner] } }
+  return { pipeline: { name: 'simulated', max_parallel: 2 + r.int(4), nodes: [node] }, files }
+}
+
 /** @param children how many child files it may call: those before it */
 function randomPipeline(r: Random, children: number): Value {
   return {

@@ -1,6 +1,7 @@
 // Owns: random runs from a seed: a valid pipeline, a world that answers always in the same way, playing to the end.
 // Must not: assert anything but that a run ends.
-import { randomOf, randomPipelines, type Random } from './random-pipeline.ts'
+import { failFastPipelines, randomOf, randomPipelines, type Random } from './random-pipeline.ts'
+import type { Pipeline } from '../../src/core/pipeline.ts'
 import { failureOf, pipelineOf, type Script, type World } from './world.ts'
 
 /** Outcomes are a function of the attempt, not of when it is asked: a crash and its resume meet the same world. */
@@ -27,12 +28,15 @@ export function randomScript(seed: number): Script {
   }
 }
 
+export const FAMILIES = ['any', 'fail_fast'] as const
+export type Family = (typeof FAMILIES)[number]
+
 /** The validator refuses some random pipelines (rightly); those seeds are drawn again. */
-export async function validPipeline(seed: number): Promise<Awaited<ReturnType<typeof pipelineOf>>> {
+export async function validPipeline(seed: number, family: Family = 'any'): Promise<Pipeline> {
   const r: Random = randomOf(seed)
   for (let tries = 0; tries < 200; tries++) {
     try {
-      const { pipeline, files } = randomPipelines(r)
+      const { pipeline, files } = family === 'any' ? randomPipelines(r) : failFastPipelines(r)
       return await pipelineOf(pipeline as never, files as never)
     } catch (error) {
       if ((error as { code?: string }).code !== 'pipeline.invalid') throw error
