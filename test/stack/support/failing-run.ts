@@ -97,6 +97,9 @@ export async function seenInJaeger(urls: StackUrls, { trace }: Nightly): Promise
     return trace.spans.find(matches)!
   }
   const last = one('suite attempt', { 'spanwright.attempt.id': FAILING })
+  await search({ 'spanwright.failure.signature': text(last.tags['spanwright.failure.signature']) })
+  expect(one('publish').tags).toMatchObject({ 'cicd.pipeline.task.run.result': 'skip' })
+  expect(one('publish').tags).not.toHaveProperty('error')
   return {
     search: await search({ 'cicd.pipeline.name': 'nightly', 'cicd.pipeline.result': 'failure' }),
     'search-cause': await search({ 'spanwright.failure.cause.code': 'exit_nonzero' }),
@@ -271,6 +274,11 @@ export async function seenAfterRepair(urls: StackUrls, { cwd, trace }: Nightly):
     trace.traceId,
     ({ spans }) => spans.filter(({ name }) => name === 'RUN nightly').length === 2,
   )
+  const [first, second] = whole.spans
+    .filter(({ name }) => name === 'RUN nightly')
+    .toSorted((a, b) => a.startUs - b.startUs)
+  // The link to the first is also its parent: Jaeger keeps one reference for both.
+  expect([second!.parentId, ...second!.links.map(({ spanId }) => spanId)]).toContain(first!.spanId)
   expect(whole.warnings).toEqual([])
   return { repaired: asShown(retried.stderr, cwd) }
 }
