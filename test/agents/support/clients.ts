@@ -43,7 +43,7 @@ function install(folder: string): void {
   mkdirSync(path.join(staging, 'bin'), { recursive: true })
   for (const name of ['package.json', 'package-lock.json'])
     copyFileSync(path.join(PINS, name), path.join(staging, name))
-  process.stderr.write('installing the pinned agent clients once (download about 280 MB, 800 MB on disk)\n')
+  process.stderr.write('installing the pinned agent clients once (download about 330 MB, 770 MB on disk)\n')
   execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
     cwd: staging,
     stdio: ['ignore', 'ignore', 'inherit'],
