@@ -2,10 +2,10 @@
 // after every entry). A budget pays for its node and all below it. No clock: `nowUs` is an argument.
 import type { EventOf } from '../core/events.ts'
 import { branchPrefix, childPrefix } from '../core/ids.ts'
+import { endedWell } from '../core/policy.ts'
 import type { Spent } from '../core/node-state.ts'
 import type { Budget, NodeKind } from '../core/pipeline.ts'
 import { idOf } from './run-rows.ts'
-import { isFailed } from './span-attributes.ts'
 
 const KINDS = ['usd', 'tokens', 'attempts', 'time'] as const
 type BudgetKind = (typeof KINDS)[number]
@@ -38,8 +38,8 @@ export class BudgetBook {
   /** Every node id and kind that ever had a budget. */
   readonly seen = new Map<string, Pick<BudgetShare, 'node' | 'kind'>>()
   private readonly budgets = new Map<string, BudgetUse>()
-  /** Budgets of the nodes of a scope, by its prefix: a branch or child that ended well takes its budgets with it. */
-  private readonly byPrefix = new Map<string, string[]>()
+  /** Budgets of a scope and of all scopes inside it, by its prefix: what ended well takes its budgets with it. */
+  private readonly byPrefix = new Map<string, Set<string>>()
   /** Open visits that count as work from start to end, by node path. The others only count by their checks and hooks. */
   private readonly throughout = new Set<string>()
   /** Visits on the clock, by node path, and when the limit is over that one waits for. */
@@ -59,11 +59,11 @@ export class BudgetBook {
       return
     }
     this.budgets.set(scope, { node, limits, usd: 0, tokens: 0, attempts: 0, timeUs: 0, sinceUs: 0, busy: 0 })
-    const prefix = path.slice(0, path.lastIndexOf('/') + 1)
-    if (prefix === '') return
-    const others = this.byPrefix.get(prefix)
-    if (others) others.push(scope)
-    else this.byPrefix.set(prefix, [scope])
+    for (const prefix of prefixesOf(scope)) {
+      const others = this.byPrefix.get(prefix)
+      if (others) others.add(scope)
+      else this.byPrefix.set(prefix, new Set([scope]))
+    }
   }
 
   addAttempt(path: string): void {
@@ -92,8 +92,7 @@ export class BudgetBook {
     this.endWork(event.node, atUs)
     this.throughout.delete(event.node)
     this.limitedUntilUs.delete(event.node)
-    if (event.kind === 'child' && event.canceled_run !== true && !isFailed(event.result))
-      this.drop(childPrefix(event.node, event.visit))
+    if (event.kind === 'child' && endedWell(event.result)) this.drop(childPrefix(event.node, event.visit))
   }
 
   /** What earlier visits left behind counts no longer. */
@@ -147,13 +146,17 @@ export class BudgetBook {
 
   /** What may be gone back into keeps its budgets. */
   branchEnded(event: EventOf<'branch.finished'>): void {
-    if (event.result === 'success' || event.result === 'skip')
-      this.drop(branchPrefix(event.node, event.visit, event.branch.key))
+    if (endedWell(event.result)) this.drop(branchPrefix(event.node, event.visit, event.branch.key))
   }
 
   private drop(prefix: string): void {
-    for (const scope of this.byPrefix.get(prefix) ?? []) this.budgets.delete(scope)
-    this.byPrefix.delete(prefix)
+    for (const scope of this.byPrefix.get(prefix) ?? []) {
+      this.budgets.delete(scope)
+      for (const around of prefixesOf(scope)) {
+        const others = this.byPrefix.get(around)
+        if (others?.delete(scope) && others.size === 0) this.byPrefix.delete(around)
+      }
+    }
   }
 
   *shares(nowUs: number): Generator<BudgetShare> {
@@ -180,6 +183,12 @@ export class BudgetBook {
     const run = this.budgets.get('')
     if (run) yield run
   }
+}
+
+/** Of the scopes around a node, or around the node of a child pipeline's own budget: `f:b/`, `f:b/c/`. */
+function* prefixesOf(scope: string): Generator<string> {
+  for (let end = scope.indexOf('/'); end >= 0 && end < scope.length - 1; end = scope.indexOf('/', end + 1))
+    yield scope.slice(0, end + 1)
 }
 
 /** The fan-out or child node around a node: the scope's prefix without visit and branch key. */

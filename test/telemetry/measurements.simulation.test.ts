@@ -13,7 +13,7 @@ import { createMeasurements, type Measurements } from '../../src/telemetry/measu
 import type { Measurement } from '../../src/telemetry/measurement.ts'
 import { METRIC, type MetricKey } from '../../src/telemetry/metric-names.ts'
 import { randomOf, type Random } from '../support/random-pipeline.ts'
-import { randomScript, validPipeline } from '../support/random-play.ts'
+import { FAMILIES, randomScript, validPipeline, type Family } from '../support/random-play.ts'
 import { World, type Script } from '../support/world.ts'
 
 const { SEED, SEEDS = 60 } = process.env
@@ -175,14 +175,14 @@ function expectGauges(reader: Reader, world: World): void {
   expectBudgets(reader, world)
 }
 
-/** Every budget that still pays for something is used as much here. */
+/** The budgets that still pay for something are the same, and used as much. */
 function expectBudgets(reader: Reader, world: World): void {
   const { state } = world
   const shares = new Map<string, number>()
   for (const { scope, kind, used } of reader.work.budgets.shares(state.lastAt * 1_000))
     shares.set(`${scope} ${kind}`, used)
+  for (const id of shares.keys()) expect([id, state.budgets.has(id.slice(0, id.lastIndexOf(' ')))]).toEqual([id, true])
   for (const budget of state.budgets.values()) {
-    if (budget.owner && !isHeld(world.state, budget.owner.scope)) continue
     for (const kind of BUDGET_KINDS) {
       if (limitOf(budget, kind) === undefined) continue
       const id = `${budget.scopePath} ${kind}`
@@ -190,10 +190,6 @@ function expectBudgets(reader: Reader, world: World): void {
     }
   }
 }
-
-/** What lies in a scope that ended well is not gone back into. */
-const isHeld = (state: World['state'], scope: Scope): boolean =>
-  state.scopes.get(scope.prefix) === scope && (!scope.owner || isHeld(state, scope.owner.scope))
 
 function isAnnounced(scope: Scope): boolean {
   for (let at = scope; at.owner; at = at.owner.scope) if (at.resuming || at.owner.resuming) return false
@@ -242,8 +238,9 @@ function goOnAgain(world: World, n: number): boolean {
   return !world.tell({ type: 'resume' }) || !world.tell({ type: 'retry', reset_count: n % 2 === 0, mode: 'clean' })
 }
 
-test.each(seeds)('seed %i', { timeout: 60_000 }, async (seed) => {
-  const pipeline = await validPipeline(seed)
+const cases = FAMILIES.flatMap((family) => seeds.map((seed): [Family, number] => [family, seed]))
+test.each(cases)('%s: seed %i', { timeout: 60_000 }, async (family, seed) => {
+  const pipeline = await validPipeline(seed, family)
   const reader = new Reader()
   const r = randomOf(seed * 7_919)
   let world = reader.follow(new World(pipeline, spending(randomScript(seed), seed)))
