@@ -40,6 +40,7 @@ export interface RunningCli {
 
 const children = new Set<ChildProcess>()
 const directories: string[] = []
+let runtime: string | undefined
 afterAll(() => {
   for (const child of children) child.kill('SIGKILL')
   for (const directory of directories)
@@ -63,7 +64,11 @@ export function childEnvironment(changes: CliOptions['env'] = {}): NodeJS.Proces
     /^(GITHUB_|CI$|FORCE_COLOR$|NO_COLOR$|VITEST|NODE_ENV$|INIT_CWD$|npm_(package|lifecycle|command|config_local_prefix))/
   const surrounding = (name: string): boolean => pipeline.test(name) || place.test(name)
   const kept = Object.entries(process.env).filter(([name]) => !surrounding(name))
-  return Object.fromEntries([...kept, ...Object.entries(changes)].filter(([, value]) => value !== undefined))
+  // Where instances of telemetry are numbered: a process that a test kills must not keep a number of the user's.
+  runtime ??= temporaryDirectory()
+  return Object.fromEntries(
+    [...kept, ['XDG_RUNTIME_DIR', runtime], ...Object.entries(changes)].filter(([, value]) => value !== undefined),
+  )
 }
 
 /** Runs the CLI to its end. Never rejects because of an exit code. */

@@ -14,12 +14,15 @@ export const traceExport: CommandFunction = async (invocation) => {
     endpoint,
     warn: (message) => output.say(`spanwright: ${message}`),
   })
-  const left = sent.pending ?? 0
+  const { delivered, rejected, pending, unfinished = [] } = sent
   if (options['json'] === true)
-    output.json({ run_id: runId, delivered: sent.delivered, rejected: sent.rejected, pending: sent.pending ?? null })
-  else
+    output.json({ run_id: runId, delivered, rejected, pending: pending ?? null, unfinished })
+  else {
+    const left = [...(pending ? [`${pending} of the trace`] : []), ...unfinished]
+    const refused = rejected > 0 ? `, ${rejected} rejected` : ''
     output.say(
-      `${counted(sent.delivered, 'span')} delivered${sent.rejected > 0 ? `, ${sent.rejected} rejected` : ''}${left > 0 ? `, ${left} still to send` : ''}.`,
+      `${counted(delivered, 'span')} delivered${refused}${left.length > 0 ? `; still to send: ${left.join(', ')}` : ''}.`,
     )
-  return left > 0 || sent.pending === undefined ? 5 : 0
+  }
+  return pending !== 0 || unfinished.length > 0 ? 5 : 0
 }
