@@ -16,7 +16,7 @@ import {
 import { finalOf } from '../../support/run-record.ts'
 import { table, type Captures } from './captures.ts'
 import { jaegerClient, type JaegerSpan, type JaegerTrace } from './jaeger-client.ts'
-import { prometheusClient, type PrometheusClient, type Sample } from './prometheus-client.ts'
+import { prometheusClient, type Alert, type PrometheusClient, type Sample } from './prometheus-client.ts'
 import { runCliOn } from './run-cli.ts'
 import { until } from './until.ts'
 
@@ -248,13 +248,15 @@ async function costOf(prometheus: PrometheusClient, range: TimeRange): Promise<s
 export async function seenAsAlert(urls: StackUrls, { cwd }: Nightly): Promise<Captures> {
   await startAgain(urls, cwd)
   const prometheus = prometheusClient(urls.prometheus)
+  const storm = ({ labels, state }: Alert): boolean =>
+    labels['alertname'] === 'SpanwrightRetryStorm' && state === 'firing'
   const alerts = await until(
-    'a firing alert',
+    'the alert',
     () => prometheus.alerts(),
-    (all) => all.some(({ state }) => state === 'firing'),
+    (all) => all.some(storm),
     { withinMs: 120_000, everyMs: 1_000 },
   )
-  const { labels, annotations } = alerts.find(({ state }) => state === 'firing')!
+  const { labels, annotations } = alerts.find(storm)!
   const runbook = annotations['runbook_url']!
   const page = await fetch(runbook)
   expect(page.status).toBe(200)
