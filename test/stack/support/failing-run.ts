@@ -51,7 +51,7 @@ export async function runNightly(urls: StackUrls): Promise<Nightly> {
 const SPANS = 28
 
 /** Another night; resolves with the summary. */
-export async function startAgain(urls: StackUrls, cwd: string): Promise<string> {
+async function startAgain(urls: StackUrls, cwd: string): Promise<string> {
   const ended = await runCliOn(urls, ['run', 'release.yaml', '--ui', 'quiet'], { cwd })
   expect(ended).toMatchObject({ exitCode: 1 })
   return ended.stderr
