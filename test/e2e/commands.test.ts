@@ -169,7 +169,7 @@ test('help: of the program, of a command; what is not in this version is absent'
   expect(exitCode).toBe(0)
   for (const word of ['run', 'attempt show', 'gate answer', 'trace export', 'completion'])
     expect(stdout).toContain(word)
-  expect(stdout).not.toMatch(/\b(doctor|stack|queue|worker|ui)\b/)
+  expect(stdout).not.toMatch(/\b(doctor|queue|worker|ui)\b/)
   expect((await run(['run', '--help'])).stdout).toMatch(/--trace-parent <how>/)
   expect((await run([])).exitCode).toBe(2)
 })
