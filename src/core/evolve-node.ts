@@ -7,6 +7,7 @@ import { LIMITS } from './limits.ts'
 import { endedWell, isFailing, isLeftOut } from './policy.ts'
 import {
   forget,
+  isQuiet,
   judgeIfIdle,
   letGo,
   occupy,
@@ -31,6 +32,7 @@ export function onStarted(state: RunState, event: EventOf<'node.started'>, at: n
   if (!node) return
   if (event.via === 'resume' && event.visit === node.visits) return announce(state, node, event.span_id, at)
   beginVisit(state, node, event)
+  holdEntries(state, node.scope)
   node.spanId = event.span_id
   node.startedAt = at
   if (event.failure) {
@@ -78,6 +80,11 @@ function beginVisit(state: RunState, node: NodeState, event: EventOf<'node.start
     ...dueTimes(node, event),
   } satisfies Partial<NodeState>)
   if (node.def.budget && !node.budget) node.budget = newBudget(state, node.path, node.def.budget, node)
+}
+
+/** Another route's target waits again if what has just started is downstream of it. */
+function holdEntries(state: RunState, scope: Scope): void {
+  for (const target of scope.entering.keys()) if (!isQuiet(scope, target)) state.agenda.delete(target)
 }
 
 function dueTimes(node: NodeState, event: EventOf<'node.started'>): Pick<NodeState, 'dueAt' | 'timeoutAt'> {

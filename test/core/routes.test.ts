@@ -1,6 +1,7 @@
 // DESIGN 3, Routes: loops, end, fail, supersede, reset, visit limits and escalation.
 import { describe, expect, test } from 'vitest'
 import { attempts, cause, chain, play, results, visits } from '../support/play.ts'
+import { checkInvariants } from '../support/invariants.ts'
 
 const review = `
 nodes:
@@ -176,6 +177,19 @@ nodes:
     expect(world.finished.result).toBe('success')
   })
 
+  test('two routes at once, one target downstream of the other: both are entered, one after the other', async () => {
+    const world = await play(
+      `budget: { tokens: 10 }
+nodes:
+  - { id: a, run: x, routes: [{ when: 'failure == null', to: t }], max_visits: 2 }
+  - { id: c, needs: [], wait: { for: 1h }, routes: [{ to: a }] }
+  - { id: t, needs: [a], run: x }`,
+      { a: [{ usage: { input: 60, cache_read: 0, cache_write: 0, output: 0 } }] },
+    )
+    expect(world.lines('route.taken')).toEqual(['route.taken a', 'route.taken c'])
+    expect(visits(world)).toEqual(['a@1', 'c@1', 't@1', 'a@2'])
+    checkInvariants(world.entries, world.pipeline)
+  })
   test('a fan-out that is entered again shows its visit in the paths inside', async () => {
     const world = await play(`
 nodes:
