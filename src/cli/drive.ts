@@ -44,13 +44,18 @@ export async function drive(driven: Drive): Promise<number> {
     if (process.platform === 'darwin')
       progress.warn('on macOS only the process group of a step is ended; what a step moves out of it is not found')
     const settled = await tidyStore({ store, warn: progress.warn })
+    let settling: Promise<void> | undefined
     const ports = await composeRun({
       store,
       functions: driven.functions,
       warn: progress.warn,
       sync: invocation.options['sync'] as SyncMode | undefined,
       capture: invocation.options['capture'] as 'content' | undefined,
-      observe: (entries: readonly Entry[]) => progress.entries(entries),
+      observe: (entries: readonly Entry[]) => {
+        progress.entries(entries)
+        // Beside the delivery of this run: the end is held up by the longer of the two, not by one after the other.
+        if (entries.some(({ event }) => event.type === 'run.finished')) settling ??= settled()
+      },
     })
     if (driven.goesOn !== undefined) progress.earlier(store.read(driven.goesOn))
     const started = await driven.start(ports)
@@ -64,7 +69,7 @@ export async function drive(driven: Drive): Promise<number> {
     keys.press = (action) => void pressed(started.execution!, action, progress)
     signals.start(started.execution)
     const end = await started.end
-    await settled()
+    await (settling ?? settled())
     progress.close()
     await reportEnd({
       store,
