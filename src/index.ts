@@ -51,11 +51,14 @@ export const runPipeline = createRunPipeline({
   expressions: celExpressions,
   takeover: [process.execPath, takeover],
   version,
-  telemetry: ({ directory, read }) =>
+  telemetry: ({ directory, read, warn }) =>
     startTelemetry({
       runDir: directory,
       read,
       env: process.env,
-      warn: (message) => process.emitWarning(message, 'SpanwrightWarning'),
+      warn: (message) => {
+        warn(message)
+        process.emitWarning(message, 'SpanwrightWarning')
+      },
     }),
 })

@@ -207,6 +207,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     arguments: [RUN],
     options: [
       { flags: '--endpoint <url>', about: 'an OTLP/HTTP endpoint (default: OTEL_EXPORTER_OTLP_ENDPOINT)' },
+      { flags: '--all', about: 'send the spans again that a receiver took or refused; numbers are never sent twice' },
       STORE,
       JSON_OUTPUT,
     ],

@@ -35,7 +35,7 @@ export async function composeRun(composition: Composition): Promise<RunnerPorts>
     functions: composition.functions,
     takeover: takeoverProgram(),
     observe: composition.observe,
-    telemetry: await composeTelemetry(env, warn),
+    telemetry: await composeTelemetry(env),
   }
 }
 
@@ -54,13 +54,10 @@ function takeoverProgram(): readonly string[] {
 }
 
 /** Loaded only where something is configured: otherwise nothing of telemetry costs anything. */
-async function composeTelemetry(
-  env: NodeJS.ProcessEnv,
-  warn: (message: string) => void,
-): Promise<RunnerPorts['telemetry']> {
+async function composeTelemetry(env: NodeJS.ProcessEnv): Promise<RunnerPorts['telemetry']> {
   if (!(await mayDeliver(env))) return undefined
   const { startTelemetry } = await import('../telemetry/telemetry.ts')
-  return ({ directory, read }) => startTelemetry({ runDir: directory, read, env, warn })
+  return ({ directory, read, warn }) => startTelemetry({ runDir: directory, read, env, warn })
 }
 
 /** Whether something is to be delivered, or to be said about why it is not. */

@@ -31,6 +31,10 @@ export function executionParts(ports: RunnerPorts, prepared: Prepared): Executio
     mask,
     spanOf: (attemptId) => state.attempts.get(attemptId)?.attempt?.spanId,
   })
+  const warn = (message: string): void => {
+    diagnostics.warn(message)
+    ports.warn(message)
+  }
   const log = { append: writer.append.bind(writer), commit: writer.commit.bind(writer) }
   return {
     state,
@@ -54,12 +58,14 @@ export function executionParts(ports: RunnerPorts, prepared: Prepared): Executio
     clock: ports.clock ?? createClock(),
     place: hold && { directory, ...hold },
     telemetry: () =>
-      ports.telemetry?.({ runId, directory: hold && directory, read: (afterSeq) => ports.store.read(runId, afterSeq) }),
+      ports.telemetry?.({
+        runId,
+        directory: hold && directory,
+        read: (afterSeq) => ports.store.read(runId, afterSeq),
+        warn,
+      }),
     observe: (entries, at) => ports.observe?.(entries, at),
     askPerson: ports.askPerson,
-    warn: (message) => {
-      diagnostics.warn(message)
-      ports.warn(message)
-    },
+    warn,
   }
 }

@@ -116,7 +116,8 @@ async function settle({ parts, host, control, delivered }: Settling): Promise<Ru
     control?.close(ENDED)
     // Not dismissed: the sentinel finds the run without lease and without end when this process goes.
     attempt(parts, () => place?.lease.release())
-    await Promise.all([parts.close(), delivered()])
+    await delivered()
+    await parts.close()
     throw new SpanwrightError(
       'internal',
       `run ${state.runId} could not be ended: ${String(cause)}; \`spanwright recover\` does it`,
@@ -131,7 +132,9 @@ async function settle({ parts, host, control, delivered }: Settling): Promise<Ru
     attempt(parts, () => place?.lease.release())
   }
   place?.sentinel?.dismiss()
-  await Promise.all([parts.close(), delivered()])
+  // What delivery has to say goes to the run's log.
+  await delivered()
+  await parts.close()
   return error ? { final, error } : { final }
 }
 

@@ -16,6 +16,8 @@ export interface TelemetrySubject {
   readonly directory: string | undefined
   /** Committed entries after a seq. */
   readonly read: (afterSeq: number) => Iterable<Entry>
+  /** One sentence about its delivery, for the person at the terminal and for log.ndjson. */
+  readonly warn: (message: string) => void
 }
 
 export interface RunnerPorts {

@@ -268,3 +268,26 @@ test('a trace that cannot be delivered is said to be, with what to do; the resul
   const names = sink.spans.filter((span) => span.traceId === traceId).map(({ name }) => name)
   expect(names.toSorted()).toEqual(['RUN away', 'a', 'a attempt'])
 })
+
+test('what a receiver refuses stands in log.ndjson with its answer; --all sends it again', async () => {
+  const cwd = pipelineDirectory('name: refused\nnodes: [ { id: a, run: "true" } ]\n')
+  const receiver = await startSink()
+  receiver.answer = () => ({ status: 400, body: '{"message":"spans of this kind are not taken"}' })
+  const env = {
+    ...utf8,
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    OTEL_METRICS_EXPORTER: 'none',
+    OTEL_LOGS_EXPORTER: 'none',
+  }
+  const ended = await runCli(['run', 'p.yaml'], { cwd, env })
+  expect(ended).toMatchObject({ exitCode: 0 })
+  expect(ended.stderr).toMatch(/refused 3 spans for good: .*spans of this kind are not taken/)
+  expect(readFileSync(path.join(latestRun(cwd), 'log.ndjson'), 'utf8')).toContain('spans of this kind are not taken')
+  receiver.answer = undefined
+  const again = async (...flags: string[]): Promise<string> =>
+    (await runCli(['trace', 'export', 'latest', ...flags], { cwd, env })).stderr
+  expect(await again()).toBe('0 spans delivered.\n')
+  expect(await again('--all')).toBe('3 spans delivered.\n')
+  expect(receiver.spans.map(({ name }) => name).toSorted()).toEqual(['RUN refused', 'a', 'a attempt'])
+  await receiver.close()
+})

@@ -12,6 +12,7 @@ export const traceExport: CommandFunction = async (invocation) => {
     runDir: store.paths(runId).directory,
     env: process.env,
     endpoint,
+    all: options['all'] === true,
     warn: (message) => output.say(`spanwright: ${message}`),
   })
   const { delivered, rejected, pending, unfinished = [] } = sent
