@@ -181,9 +181,9 @@ function expectBudgets(reader: Reader, world: World): void {
   const shares = new Map<string, number>()
   for (const { scope, kind, used } of reader.work.budgets.shares(state.lastAt * 1_000))
     shares.set(`${scope} ${kind}`, used)
-  // A retry drops at once what its nodes held; the reader learns of it when they start.
-  const retried = world.entries.some(({ event }) => event.type === 'run.resumed' && event.retry)
-  for (const id of retried ? [] : shares.keys())
+  // A route, a resume or a retry takes back at once what lies downstream; the reader learns of it when that starts again.
+  const takenBack = world.entries.some(({ event }) => event.type === 'route.taken' || event.type === 'run.resumed')
+  for (const id of takenBack ? [] : shares.keys())
     expect([id, state.budgets.has(id.slice(0, id.lastIndexOf(' ')))]).toEqual([id, true])
   for (const budget of state.budgets.values()) {
     for (const kind of BUDGET_KINDS) {
