@@ -37,9 +37,8 @@ export function bringBack(state: RunState, node: NodeState): void {
 }
 
 /** Opens ended branches that are still held, if they are meant; the counts are made anew from the others. */
-export function openAgain(fanout: FanoutState, isMeant: (branch: BranchResult) => boolean): Scope[] {
+export function openAgain(fanout: FanoutState, isMeant: (branch: BranchResult) => boolean): void {
   const ended = [...fanout.ended.values()]
-  const opened: Scope[] = []
   fanout.ended.clear()
   Object.assign(fanout, {
     succeeded: 0,
@@ -58,11 +57,9 @@ export function openAgain(fanout: FanoutState, isMeant: (branch: BranchResult) =
     if (scope && isMeant(branch)) {
       Object.assign(scope, { phase: 'open', result: undefined, failure: undefined } satisfies Partial<Scope>)
       fanout.open.set(branch.index, scope)
-      opened.push(scope)
     } else {
       fanout.ended.set(branch.index, branch)
       countBranch(fanout, branch)
     }
   }
-  return opened
 }

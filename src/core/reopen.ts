@@ -45,17 +45,25 @@ function openWay(state: RunState, scope: Scope): void {
   const { owner } = scope
   if (!owner) return
   openWay(state, owner.scope)
+  const canceled = canceledBranches(owner)
+  const wasOver = scope.branch && owner.fanout?.ended.has(scope.branch.index)
   if (owner.phase === 'done') {
     goOn(state, owner)
     reopenNodes(state, owner.scope, owner)
   }
-  if (scope.branch && owner.fanout?.ended.has(scope.branch.index)) reopenBranches(state, owner, scope)
+  if (wasOver) reopenBranches(state, owner, canceled, scope)
 }
 
+/** Of the ended branches, before any is opened again. */
+const canceledBranches = ({ fanout }: NodeState): Scope[] =>
+  [...(fanout?.ended.values() ?? [])].flatMap(({ result, scope }) =>
+    result === 'cancellation' && scope ? [scope] : [],
+  )
+
 /** The branch on the way is open again; those that a join or fail_fast canceled run after all. */
-function reopenBranches(state: RunState, owner: NodeState, way?: Scope): void {
-  const reopened = openAgain(owner.fanout!, (branch) => branch.scope === way || branch.result === 'cancellation')
-  for (const scope of reopened) if (scope !== way) reopenCanceled(state, scope)
+function reopenBranches(state: RunState, owner: NodeState, canceled: readonly Scope[], way?: Scope): void {
+  openAgain(owner.fanout!, (branch) => branch.scope === way || branch.result === 'cancellation')
+  for (const scope of canceled) if (scope !== way) reopenCanceled(state, scope)
 }
 
 /**
@@ -63,6 +71,8 @@ function reopenBranches(state: RunState, owner: NodeState, way?: Scope): void {
  * after it, counts as not run.
  */
 function reopenCanceled(state: RunState, scope: Scope): void {
+  // What its own route to end or fail canceled was meant to be.
+  if (scope.halt?.reason === 'end' || scope.halt?.reason === 'fail') return
   scope.halt = undefined
   const again = [...scope.nodes.values()].filter((node) => node.result === 'cancellation' || didNotRun(node))
   for (const node of again) resetAfter(state, node)
@@ -72,10 +82,11 @@ function reopenCanceled(state: RunState, scope: Scope): void {
       reset(state, node)
       continue
     }
+    const canceled = canceledBranches(node)
     goOn(state, node)
     node.lostInARow = 0
     if (node.inner) reopenCanceled(state, node.inner)
-    if (node.fanout) reopenBranches(state, node)
+    if (node.fanout) reopenBranches(state, node, canceled)
   }
 }
 

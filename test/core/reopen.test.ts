@@ -22,7 +22,10 @@ const failing = {
 async function lanes(lane: string, more = '', script: Parameters<typeof answers>[0] = failing): Promise<World> {
   const files: { [name: string]: Json } = { 'child.yaml': CHILD, 'middle.yaml': MIDDLE }
   const nodes = `[{ id: f, ${more} fanout: { branches: { a: [{ id: bad, run: x }], b: ${lane} }, on_failure: fail_fast } }]`
-  return new World(await pipelineOf(`name: tested\nnodes: ${nodes}`, files), answers(script)).create()
+  return new World(
+    await pipelineOf(`name: tested\nnodes: ${nodes}`, files),
+    typeof script === 'function' ? script : answers(script),
+  ).create()
 }
 
 function retried(world: World): World {
