@@ -172,6 +172,12 @@ describe('the collector', () => {
     expect(defined('processors')).not.toContain('batch')
   })
 
+  test('gives Jaeger time for a batch: one that it is still writing is not sent again', () => {
+    expect(config['exporters']).toMatchObject({
+      'otlp_grpc/jaeger': { timeout: '60s', sending_queue: { num_consumers: 2, batch: { max_size: 2048 } } },
+    })
+  })
+
   test('with the Loki file sends log records there and changes nothing else', () => {
     const loki = parse(read('collector/otelcol-loki.yaml')) as CollectorConfig
     expect(loki.service).toEqual({ pipelines: { logs: { exporters: ['otlp_http/loki'] } } })
