@@ -87,11 +87,11 @@ function undelivered({ pending, unfinished = [] }: Finished, runDir: string | un
     pending === 0
       ? []
       : [pending === undefined ? 'a part of the trace' : `${pending} ${pending === 1 ? 'span' : 'spans'}`]
-  const what = [...spans, ...unfinished.map((signal) => ITEMS[signal])].join(', ')
+  const what = [...spans, ...unfinished.map((signal) => ITEMS[signal])].join(' and ')
   if (what === '') return undefined
   return runDir === undefined
     ? `${what} could not be delivered and are lost: a run with a store on disk keeps what it sends`
-    : `${what} could not be delivered yet: the next run, resume or recover sends them, or \`spanwright trace export ${basename(runDir)}\``
+    : `${what} could not be delivered yet: the next run, resume or recover does it, or \`spanwright trace export ${basename(runDir)}\``
 }
 
 async function finish(worker: TelemetryWorker, end: { seq: number; timeoutMs: number }): Promise<Finished> {
