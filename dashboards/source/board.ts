@@ -22,8 +22,8 @@ import { labelOf, seriesOf } from './series.ts'
 
 const TAG = 'spanwright'
 const GRID_WIDTH = 24
-const JAEGER_URL = 'http://localhost:16686'
-const PROMETHEUS_URL = 'http://localhost:9090'
+const JAEGER_URL = 'http://127.0.0.1:16686'
+const PROMETHEUS_URL = 'http://127.0.0.1:9090'
 
 export interface Row {
   readonly title: string
