@@ -47,12 +47,14 @@ export async function runNightly(urls: StackUrls): Promise<Nightly> {
   await prometheus.untilValue('sum(sum_over_time(cicd_pipeline_run_duration_seconds_count[1h]))', 1)
   return { cwd, range: { from, to: Math.ceil(Date.now() / 1_000) }, summary, trace }
 }
+/** The page shows the terminal's signs, whatever the locale of whoever compares. */
+const UTF8 = { LC_ALL: 'C.UTF-8' }
 /** 1 run, 5 nodes, 4 branches with a node each, 13 attempts, the marker of the run. */
 const SPANS = 28
 
 /** Another night; resolves with the summary. */
 async function startAgain(urls: StackUrls, cwd: string): Promise<string> {
-  const ended = await runCliOn(urls, ['run', 'release.yaml', '--ui', 'quiet'], { cwd })
+  const ended = await runCliOn(urls, ['run', 'release.yaml', '--ui', 'quiet'], { cwd, env: UTF8 })
   expect(ended).toMatchObject({ exitCode: 1 })
   return ended.stderr
 }
@@ -60,7 +62,7 @@ async function startAgain(urls: StackUrls, cwd: string): Promise<string> {
 /** What commands of the terminal print. */
 export async function seenInTerminal({ cwd, summary }: Nightly): Promise<Captures> {
   const said = async (...args: string[]): Promise<string> => {
-    const { exitCode, stdout } = await runCli(args, { cwd })
+    const { exitCode, stdout } = await runCli(args, { cwd, env: UTF8 })
     expect({ args, exitCode }).toEqual({ args, exitCode: 0 })
     return asShown(stdout, cwd)
   }
@@ -270,7 +272,7 @@ export async function seenAfterRepair(urls: StackUrls, { cwd, trace }: Nightly):
   const suite = path.join(cwd, 'suite.sh')
   writeFileSync(suite, readFileSync(suite, 'utf8').replace(/ {2}cart-\*\)[\s\S]*?;;\n/, ''))
   const run = text(trace.spans[0]!.tags['cicd.pipeline.run.id'])
-  const retried = await runCliOn(urls, ['retry', run, 'test:cart/suite', '--ui', 'plain'], { cwd })
+  const retried = await runCliOn(urls, ['retry', run, 'test:cart/suite', '--ui', 'plain'], { cwd, env: UTF8 })
   expect(retried).toMatchObject({ exitCode: 0 })
   const whole = await jaegerClient(urls.jaeger).untilTrace(
     trace.traceId,
