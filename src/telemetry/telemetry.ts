@@ -81,17 +81,20 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   }
 }
 
+/** `a, b and c`. */
+const inWords = new Intl.ListFormat('en-GB')
+
 /** What becomes of what the receiver did not take before the process ends. */
 function undelivered({ pending, unfinished = [] }: Finished, runDir: string | undefined): string | undefined {
   const spans =
     pending === 0
       ? []
       : [pending === undefined ? 'a part of the trace' : `${pending} ${pending === 1 ? 'span' : 'spans'}`]
-  const what = [...spans, ...unfinished.map((signal) => ITEMS[signal])].join(' and ')
+  const what = inWords.format([...spans, ...unfinished.map((signal) => ITEMS[signal])])
   if (what === '') return undefined
   return runDir === undefined
     ? `${what} could not be delivered and are lost: a run with a store on disk keeps what it sends`
-    : `${what} could not be delivered yet: the next run, resume or recover does it, or \`spanwright trace export ${basename(runDir)}\``
+    : `${what} could not be delivered yet: the next run, resume or recover sends what is left, or \`spanwright trace export ${basename(runDir)}\``
 }
 
 async function finish(worker: TelemetryWorker, end: { seq: number; timeoutMs: number }): Promise<Finished> {
