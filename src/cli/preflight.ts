@@ -21,7 +21,7 @@ export function preflight(pipeline: Pipeline, env: NodeJS.ProcessEnv): string[] 
 function collect(pipeline: Pipeline, programs: Map<string, string>, secrets: Set<string>): void {
   for (const node of allNodes(pipeline.nodes)) {
     for (const name of node.secrets) secrets.add(name)
-    const commands = [...(node.kind === 'run' ? [node.run] : []), ...node.checks.map((check) => check.run)]
+    const commands = [...(node.kind === 'run' ? [node.run] : []), ...node.checks.flatMap((check) => check.run ?? [])]
     for (const command of commands) {
       const program = programOf(command)
       if (program !== undefined && !programs.has(program)) programs.set(program, node.id)

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { attempt, event, result, span, values, visit } from './event-values.ts'
 import { failureSchema } from './failure.ts'
-import { costSchema, processSchema, usageSchema } from './outcome.ts'
+import { costSchema, processSchema, questionSchema, sessionSchema, usageSchema } from './outcome.ts'
 
 export const attemptEvents = [
   // -- attempts
@@ -16,7 +16,10 @@ export const attemptEvents = [
     inputs: values,
     delay_ms: z.number().optional(),
     retry_of: z.string().optional(),
+    /** Agents: who does it this time, and why it is not the first choice. */
+    agent: z.string().optional(),
     model: z.string().optional(),
+    chosen: z.enum(['fallback', 'escalation']).optional(),
     /** How long its main action may take, and how long it may show no progress. */
     timeout_ms: z.number().optional(),
     stall_timeout_ms: z.number().optional(),
@@ -30,6 +33,55 @@ export const attemptEvents = [
     cost: costSchema.optional(),
     turn: z.number().optional(),
     text: z.string().optional(),
+    session: sessionSchema.optional(),
+  }),
+  /** What the attempt may still spend on the call it is about to make, absolute; 0 gives it back. */
+  event('budget.reserved', { ...attempt, usd: z.number().optional(), tokens: z.number().optional() }),
+  // -- what an agent did: each with a span below the agent's. Times are those of the client or of arrival.
+  event('model.called', {
+    ...attempt,
+    ...span,
+    started_at: z.string(),
+    ended_at: z.string(),
+    model: z.string().optional(),
+    response_id: z.string().optional(),
+    finish_reason: z.string().optional(),
+    usage: usageSchema.optional(),
+    cost: costSchema.optional(),
+    /** Failure code and what the provider said. */
+    error: z.looseObject({ code: z.string(), message: z.string() }).optional(),
+    /** Only when content is captured. */
+    input: z.string().optional(),
+    output: z.string().optional(),
+  }),
+  event('tool.started', {
+    ...attempt,
+    ...span,
+    started_at: z.string(),
+    call_id: z.string(),
+    tool: z.string(),
+    /** Only when content is captured. */
+    input: z.string().optional(),
+  }),
+  event('tool.finished', {
+    ...attempt,
+    span_id: z.string(),
+    ended_at: z.string(),
+    call_id: z.string(),
+    tool: z.string(),
+    ok: z.boolean(),
+    exit_code: z.number().optional(),
+    error: z.string().optional(),
+    /** Only when content is captured. */
+    output: z.string().optional(),
+  }),
+  /** Generated text beside the reasons of a failed visit; it replaces none of them. */
+  event('failure.summarized', {
+    ...visit,
+    text: z.string(),
+    model: z.string().optional(),
+    usage: usageSchema.optional(),
+    cost: costSchema.optional(),
   }),
   event('attempt.waiting', { ...attempt, due_at: z.string(), failure: failureSchema, wait: z.number() }),
   /** The main action succeeded and checks follow; what it reported is on record before they run. */
@@ -44,6 +96,8 @@ export const attemptEvents = [
     usage: usageSchema.optional(),
     cost: costSchema.optional(),
     process: processSchema.optional(),
+    session: sessionSchema.optional(),
+    questions: z.array(questionSchema).optional(),
     duration_ms: z.number(),
   }),
   event('attempt.finished', {
@@ -58,6 +112,8 @@ export const attemptEvents = [
     usage: usageSchema.optional(),
     cost: costSchema.optional(),
     process: processSchema.optional(),
+    session: sessionSchema.optional(),
+    questions: z.array(questionSchema).optional(),
     duration_ms: z.number(),
     span_id: z.string(),
   }),

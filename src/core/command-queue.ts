@@ -92,5 +92,7 @@ export function attemptCommand(state: RunState, node: NodeState, childSpanId: st
     params: node.scope.params,
     item: branchOf(node.scope)?.item,
     prior: node.prior.map(({ attempt_id, failure }) => ({ attempt_id, failure })),
+    left: {},
+    agent: node.def.kind === 'agent' ? node.def.agent : undefined,
   }
 }

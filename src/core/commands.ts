@@ -1,8 +1,10 @@
 // Owns: what a state asks the world to do. A command is pending from the event that started it until its outcome is
 // on record; its id makes it idempotent: a host that already runs it does nothing.
-import type { HookEvent, Node, CommandLine } from './pipeline.ts'
+import type { AgentChoice, AgentSpec } from './agent.ts'
+import type { HookEvent, Node, CommandLine, Rule } from './pipeline.ts'
 import type { FailureCode, Failure, Result } from './failure.ts'
 import type { Json, JsonObject } from './json.ts'
+import type { Session } from './outcome.ts'
 
 /** Where a step stands: everything its environment and its directory are made of. */
 export interface Place {
@@ -42,8 +44,37 @@ export interface RunAttempt {
   readonly item?: Json | undefined
   /** The attempts before it in this visit, newest last: what a retry context is made of. */
   readonly prior: readonly { readonly attempt_id: string; readonly failure: Failure }[]
+  /** How often in a row the last failure came with the same signature, this visit and earlier ones together. */
+  readonly same_failure?: number | undefined
+  /** What the enforced budgets around it leave (the smallest of each), when the attempt started. */
+  readonly left: Left
+  /** Agent nodes: who does it this time. */
+  readonly agent?: AgentSpec | undefined
+  /** The conversation to go on with, and what it had used up in all by then. */
+  readonly session?: Session | undefined
+  /** What a person answered to the questions of the attempt before. */
+  readonly answers?: { readonly choice: string; readonly comment?: string | undefined } | undefined
+  /** Agent nodes in a later visit: what happened around them, oldest first, each node once. */
+  readonly history?: readonly HistoryLine[] | undefined
   /** Set once the attempt has to end; the host tells the effect, the effect still reports an outcome. */
   readonly stop?: Stop | undefined
+}
+
+export interface Left {
+  readonly usd?: number | undefined
+  readonly tokens?: number | undefined
+  readonly time_ms?: number | undefined
+  readonly attempts?: number | undefined
+}
+
+/** The last visit of a node in one line. */
+export interface HistoryLine {
+  readonly node: string
+  readonly visit: number
+  readonly result: Result
+  readonly label?: string | undefined
+  readonly notes?: string | undefined
+  readonly failure?: string | undefined
 }
 
 export interface RunCheck {
@@ -52,7 +83,10 @@ export interface RunCheck {
   readonly id: string
   readonly place: Place
   readonly attempt_id?: string | undefined
-  readonly run: CommandLine
+  readonly run?: CommandLine | undefined
+  readonly rule?: Rule | undefined
+  /** Of the attempt. */
+  readonly outputs?: JsonObject | undefined
   readonly name: string
   readonly level: string
   readonly required: boolean
@@ -74,6 +108,18 @@ export interface RunHook {
   readonly timeout_ms: number
   readonly result: Result
   readonly failure?: Failure | undefined
+  readonly stop?: Stop | undefined
+}
+
+/** Sum up why a visit failed, in a few sentences. It is told whatever comes of it. */
+export interface RunSummary {
+  readonly kind: 'summary'
+  /** `<visit id>#summary`. */
+  readonly id: string
+  readonly place: Place
+  readonly agent: AgentChoice
+  readonly failures: readonly Failure[]
+  readonly left: Left
   readonly stop?: Stop | undefined
 }
 
@@ -99,4 +145,4 @@ export interface Sweep {
   readonly id: 'sweep'
 }
 
-export type Command = RunAttempt | RunCheck | RunHook | Timer | AskGate | Sweep
+export type Command = RunAttempt | RunCheck | RunHook | RunSummary | Timer | AskGate | Sweep

@@ -26,7 +26,7 @@ export function decideChecks(state: RunState, node: NodeState): Event[] {
     what: `check ${check.name} of node ${node.path}`,
     outcome: { result: 'success', label: attempt?.acted?.label, failure: undefined },
   }
-  const evaluated = evaluateAll(state, site, commandExpressions(check.run, node.scope, node))
+  const evaluated = evaluateAll(state, site, check.run ? commandExpressions(check.run, node.scope, node) : new Set())
   const base = {
     node: node.path,
     visit: node.visits,

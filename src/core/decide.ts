@@ -49,6 +49,9 @@ export function decide(state: RunState, input: Input): readonly Event[] | Refusa
       return decideUsage(state, input)
     case 'attempt.waiting':
       return decideWaiting(state, input)
+    case 'attempt.reserve':
+    case 'summary.outcome':
+      return { refused: 'invalid', message: 'not yet' }
     case 'check.outcome':
       return decideCheckOutcome(state, input)
     case 'hook.outcome':

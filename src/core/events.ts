@@ -226,6 +226,9 @@ export const EVENT_TYPES: readonly EventType[] = eventSchema.options.map((option
 export const OBSERVATIONS = [
   'attempt.progressed',
   'retry_context.assembled',
+  'model.called',
+  'tool.started',
+  'tool.finished',
   'outcome.normalized',
   'outcome.conflict',
   'stall.detected',

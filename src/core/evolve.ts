@@ -53,6 +53,11 @@ const TABLE: { readonly [T in EventType]: (state: RunState, event: EventOf<T>, a
   'stall.detected': nothing,
   'processes.ended': nothing,
   'log.capped': nothing,
+  'budget.reserved': nothing,
+  'model.called': nothing,
+  'tool.started': nothing,
+  'tool.finished': nothing,
+  'failure.summarized': nothing,
   'warning.raised': nothing,
 }
 

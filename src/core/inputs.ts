@@ -64,6 +64,21 @@ export type Input = { readonly now: number } & (
       readonly resumes_at: number
       readonly failure: FailureReport
     }
+  /** Before a call that costs: may so much (absolute, for all calls of the attempt under way) be spent? Refused if not. */
+  | {
+      readonly type: 'attempt.reserve'
+      readonly attempt_id: string
+      readonly usd?: number | undefined
+      readonly tokens?: number | undefined
+    }
+  | {
+      readonly type: 'summary.outcome'
+      readonly id: string
+      readonly text?: string | undefined
+      readonly model?: string | undefined
+      readonly usage?: Usage | undefined
+      readonly cost?: Cost | undefined
+    }
   | {
       readonly type: 'check.outcome'
       readonly id: string

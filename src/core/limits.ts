@@ -27,6 +27,25 @@ export const LIMITS = {
   limitWaitMs: 24 * 3_600_000,
   /** Progress entries: at most one per attempt in this time. */
   progressIntervalMs: 5_000,
+  /** Tool calls, and model calls, of one attempt that are put on record one by one. */
+  callsOnRecord: 2_000,
+  /** Input of a tool call as agent.json and captured content show it. */
+  toolInputBytes: 4 * 1024,
+  /** One line of a client's stream; a longer one is noise. */
+  streamLineBytes: 16 * 1024 * 1024,
+  /** Final text of an agent in agent.json. */
+  finalTextBytes: 256 * 1024,
+  /** A prompt, with everything that was added to it. */
+  promptBytes: 1024 * 1024,
+  /** What a retry context may hold in all, and one earlier output in it. */
+  retryContextBytes: 32 * 1024,
+  retryOutputBytes: 4 * 1024,
+  /** Lines of the summary of what other nodes did. */
+  historyLines: 20,
+  /** Conversations whose totals are remembered. */
+  sessions: 1_000,
+  /** Attempts of a decision that end without a valid one, when the pipeline names no retry policy. */
+  decisionAttempts: 3,
   /** Branches of one fan-out. */
   branches: 100_000,
   /** Depth of child pipelines. */
@@ -51,6 +70,12 @@ export const LIMITS = {
   /** Default durations. */
   attemptTimeoutMs: 3_600_000,
   agentStallMs: 600_000,
+  agentStartMs: 60_000,
+  agentLoopRepeats: 8,
+  agentLingerMs: 5_000,
+  /** `--version` of an agent client, and a cheap prompt of the preflight. */
+  agentVersionMs: 10_000,
+  agentProbeMs: 60_000,
   graceMs: 5_000,
   checkTimeoutMs: 600_000,
   hookTimeoutMs: 60_000,

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { FailureReport } from './failure.ts'
 import type { JsonObject } from './json.ts'
 
-export const usageSchema = z.looseObject({
+const tokens = {
   /** Uncached input. */
   input: z.number(),
   cache_read: z.number(),
@@ -12,8 +12,19 @@ export const usageSchema = z.looseObject({
   /** Includes reasoning. */
   output: z.number(),
   reasoning: z.number().optional(),
+}
+export const tokensSchema = z.looseObject(tokens)
+export type Tokens = z.infer<typeof tokensSchema>
+
+export const usageSchema = z.looseObject({
+  ...tokens,
+  /** The main one. */
   model: z.string().optional(),
   turns: z.number().optional(),
+  /** Split by model, when there were several; the sums are the counts above. `usd` null = unknown. */
+  models: z.record(z.string(), z.looseObject({ ...tokens, usd: z.number().nullable().optional() })).optional(),
+  /** False: the client ended before it told everything; the counts are a lower bound. */
+  complete: z.boolean().optional(),
 })
 export type Usage = z.infer<typeof usageSchema>
 
@@ -21,6 +32,8 @@ export const costSchema = z.looseObject({
   /** Null when unknown; unknown is counted as unpriced, never as 0. */
   usd: z.number().nullable(),
   source: z.enum(['reported', 'computed', 'unknown']),
+  /** Besides the known part there is one without a price. */
+  unpriced: z.boolean().optional(),
 })
 export type Cost = z.infer<typeof costSchema>
 
@@ -32,6 +45,26 @@ export const processSchema = z.looseObject({
   signal: z.string().optional(),
 })
 export type ProcessFacts = z.infer<typeof processSchema>
+
+/** A conversation of an agent that a later attempt may go on with. */
+export const sessionSchema = z.looseObject({
+  id: z.string(),
+  agent: z.string().optional(),
+  /** What the client counts for the whole conversation so far, where its totals accumulate. */
+  totals: tokensSchema.extend({ cost_usd: z.number().optional() }).optional(),
+})
+export type Session = z.infer<typeof sessionSchema>
+
+/** What an agent has to know from a person before it can go on. */
+export const questionSchema = z.looseObject({
+  id: z.string(),
+  question: z.string(),
+  context: z.string().optional(),
+  options: z
+    .array(z.looseObject({ label: z.string(), value: z.string(), description: z.string().optional() }))
+    .optional(),
+})
+export type Question = z.infer<typeof questionSchema>
 
 export interface Outcome {
   /** Absent = success. Its code says which result it is. */
@@ -48,6 +81,9 @@ export interface Outcome {
   /** A reported next node; valid only if a route of the node leads there. */
   readonly next?: string | undefined
   readonly process?: ProcessFacts | undefined
+  readonly session?: Session | undefined
+  /** With the label `needs_input`. */
+  readonly questions?: readonly Question[] | undefined
   /** Monotonic. */
   readonly duration_ms: number
 }

@@ -1,6 +1,7 @@
 // Owns: the one graph model, as it is after parsing: durations are milliseconds, implicit needs and defaults are
 // written out, prompts and child files are embedded. YAML, TypeScript and DOT all become this value; pipeline.json
 // holds it. Field names are those of the YAML. The core trusts it: pipeline/ validated it.
+import type { AgentChoice, AgentSpec } from './agent.ts'
 import type { StatusFunction } from './expressions.ts'
 import type { Json, JsonObject } from './json.ts'
 
@@ -16,9 +17,22 @@ export interface Pipeline {
   readonly max_parallel: number
   readonly on_failure: OnFailure
   readonly hooks: Hooks
+  /** One short model call that sums up failures with long or differing causes. */
+  readonly summaries?: { readonly agent: AgentChoice } | undefined
+  /** Prices that go before the built-in table: `<model>` or `<provider>/<model>` → USD per million tokens. */
+  readonly prices?: { readonly [model: string]: Price } | undefined
   readonly nodes: readonly Node[]
   /** Child pipelines only: their `outputs:` (name → template over their nodes). */
   readonly outputs?: { readonly [name: string]: Json } | undefined
+}
+
+/** USD per million tokens. */
+export interface Price {
+  readonly input: number
+  readonly output: number
+  /** Default: as input. */
+  readonly cache_read?: number | undefined
+  readonly cache_write?: number | undefined
 }
 
 export interface Param {
@@ -54,11 +68,30 @@ export interface Binding {
 
 export interface Check {
   readonly name: string
-  readonly run: CommandLine
+  /** Exactly one of the two. */
+  readonly run?: CommandLine | undefined
+  readonly rule?: Rule | undefined
   readonly level: 'L0' | 'L1' | 'L2' | 'L3'
   readonly required: boolean
   readonly timeout_ms: number
 }
+
+/** A check that needs no command. Globs are relative to the working directory. */
+export type Rule =
+  /** Files that must be there and not be empty. */
+  | { readonly required_files: readonly string[] }
+  /** Files the attempt must not have touched, and text (regular expressions) that what it added must not hold. */
+  | {
+      readonly forbidden: {
+        readonly paths: readonly string[]
+        readonly patterns: readonly string[]
+        readonly secrets: boolean
+      }
+    }
+  /** Everything the attempt changed must match one of these. */
+  | { readonly scope: readonly string[] }
+  /** JSON Schema of all outputs of the attempt together. */
+  | { readonly outputs_schema: JsonObject }
 
 export interface Hook {
   readonly name: string
@@ -124,7 +157,7 @@ export interface RunNode extends NodeBase {
 }
 export interface AgentNode extends NodeBase {
   readonly kind: 'agent'
-  readonly agent: JsonObject
+  readonly agent: AgentSpec
 }
 /** `call.name` is looked up among the functions of the TypeScript pipeline. */
 export interface CallNode extends NodeBase {

@@ -1,7 +1,7 @@
 // Owns: what effects are given and what they answer with. The host brings the run, its directory and its secrets; effects
 // bring back outcomes and observations, and never decide what follows from them.
 import type { CallFunction } from '../core/call.ts'
-import type { RunAttempt, RunCheck, RunHook, Stop } from '../core/commands.ts'
+import type { RunAttempt, RunCheck, RunHook, RunSummary, Stop } from '../core/commands.ts'
 import type { Observation } from '../core/events.ts'
 import type { FailureReport } from '../core/failure.ts'
 import type { JsonObject } from '../core/json.ts'
@@ -39,8 +39,10 @@ export interface Report {
   observed(observation: Observation): void
   /** Spend so far (absolute). */
   usage(usage: Usage, cost?: Cost): void
-  /** Client or provider named a reset time (epoch ms). */
-  waiting(resumesAt: number, failure: FailureReport): void
+  /** Client or provider named a reset time (epoch ms). True: wait for it; false: it waited too often or too long already. */
+  waiting(resumesAt: number, failure: FailureReport): Promise<boolean>
+  /** Before a call that costs (absolute, for all calls under way). Undefined: go on; else why not. */
+  reserve(amount: { readonly usd?: number; readonly tokens?: number }): Promise<string | undefined>
 }
 
 export interface Running {
@@ -48,7 +50,7 @@ export interface Running {
   stop(stop: Stop): void
 }
 
-export type StepCommand = RunAttempt | RunCheck | RunHook
+export type StepCommand = RunAttempt | RunCheck | RunHook | RunSummary
 
 export interface Effects {
   /** Starts a command. Never throws: what prevents it from running is its outcome. */

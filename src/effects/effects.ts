@@ -60,6 +60,9 @@ function startStep(ground: Ground, directories: WorkingDirectories, command: Ste
       return startCheck(ground, command, report)
     case 'hook':
       return startHook(ground, command, report)
+    case 'summary':
+      queueMicrotask(() => report.outcome({ duration_ms: 0 }))
+      return { stop: () => {} }
     case 'attempt':
       return startNode(ground, directories, command, report)
   }
@@ -89,6 +92,7 @@ function tellOnce(report: Report): Report {
     },
     observed: (observation) => void (over || report.observed(observation)),
     usage: (usage, cost) => void (over || report.usage(usage, cost)),
-    waiting: (resumesAt, failure) => void (over || report.waiting(resumesAt, failure)),
+    waiting: async (resumesAt, failure) => !over && (await report.waiting(resumesAt, failure)),
+    reserve: async (amount) => (over ? 'the attempt has ended' : await report.reserve(amount)),
   }
 }

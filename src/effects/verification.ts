@@ -25,7 +25,7 @@ export function startCheck(ground: Ground, command: RunCheck, report: Report): R
   const plan: CommandPlan = {
     id: command.id,
     place: command.place,
-    line: command.run,
+    line: command.run ?? { argv: ['false'] },
     inputs: command.inputs,
     facts: { attemptId: command.attempt_id, attemptDir: directory },
     source: 'check',

@@ -16,6 +16,7 @@ import {
   type Pipeline,
 } from '../core/pipeline.ts'
 import { expressionsIn } from '../core/template.ts'
+import { agentOf } from './agent-of.ts'
 import { commandOf, checksOf, hooksOf, type Shell } from './commands-of.ts'
 import { checkExpression } from './expressions.ts'
 import { conditionOf } from './expression-sites.ts'
@@ -121,7 +122,7 @@ function actionOf(file: NodeFile, path: Path, context: Context): Action {
   }
   if (file.agent) {
     const prompt = embedded.prompts.get(pathKey(path))
-    const agent = compact({ ...file.agent, prompt: prompt ?? file.agent.prompt }) as JsonObject
+    const agent = agentOf(file.agent, prompt, file.shell ?? 'sh')
     return { kind: 'agent', agent, expressions: [...expressionsIn(agent)] }
   }
   if (file.call) return { kind: 'call', call: { name: file.call.name }, expressions: [] }

@@ -1,6 +1,7 @@
 // Owns: the shape of one node of the pipeline file, all kinds (DESIGN 3). Must not: hold rules that need more than the
 // value itself (rules-*.ts do).
 import { z } from 'zod'
+import { agent } from './schema-agent.ts'
 import {
   budget,
   check,
@@ -19,13 +20,6 @@ import {
   text,
 } from './schema-terms.ts'
 
-const agent = z.strictObject({
-  use: text.describe('Which agent: claude, codex, gemini, opencode …'),
-  model: text.optional().describe('Model name as the agent knows it.'),
-  prompt: text.optional().describe('What to do; may hold ${{ … }}.'),
-  prompt_file: text.optional().describe('File with the prompt, relative to the pipeline file.'),
-  max_turns: positive.optional().describe('Turns after which the agent is stopped (turn_limit).'),
-})
 
 const join = z.union(
   [

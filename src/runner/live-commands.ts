@@ -2,6 +2,7 @@
 // match what is pending, by id, and turns what effects report into inputs. Must not decide anything.
 import type { AskGate, Command, Stop } from '../core/commands.ts'
 import type { EventOf } from '../core/events.ts'
+import type { Refusal } from '../core/inputs.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Effects, Report, Running, StepCommand } from '../effects/context.ts'
 import type { Told } from './advance.ts'
@@ -11,10 +12,13 @@ import type { Clock } from './clock.ts'
 /** Asks a person at a terminal; undefined = nobody answered (the gate goes on waiting for `gate answer`). */
 export type AskPerson = (gate: AskGate, signal: AbortSignal) => Promise<Told | undefined>
 
+/** `reply` is called once the run has taken it (undefined, on record) or refused it. */
+type Post = (told: Told, reply?: (refusal: Refusal | undefined) => void) => void
+
 export interface LiveCommandsOptions {
   readonly effects: Effects
   readonly clock: Clock
-  readonly post: (told: Told) => void
+  readonly post: Post
   readonly askPerson?: AskPerson | undefined
 }
 
@@ -98,7 +102,7 @@ export function createLiveCommands(options: LiveCommandsOptions): LiveCommands {
 /** An attempt, check or hook at work. After its outcome nothing of it is passed on any more. */
 class LiveStep {
   readonly #command: StepCommand
-  readonly #post: (told: Told) => void
+  readonly #post: Post
   readonly #ended: () => void
   #running: Running | undefined
   #over = false
@@ -106,7 +110,7 @@ class LiveStep {
   #newsTimer: NodeJS.Timeout | undefined
   #toldAt = -Infinity
 
-  constructor(command: StepCommand, post: (told: Told) => void, ended: () => void) {
+  constructor(command: StepCommand, post: Post, ended: () => void) {
     this.#command = command
     this.#post = post
     this.#ended = ended
@@ -123,13 +127,22 @@ class LiveStep {
         else this.#post({ type: 'observed', event })
       },
       usage: (usage, cost) => {
-        if (!this.#over) this.#soon({ usage: { type: 'attempt.usage', attempt_id: this.#command.id, usage, cost } })
+        // At once: budgets look at it while money is being spent. It comes once per request of a model.
+        if (!this.#over) this.#post({ type: 'attempt.usage', attempt_id: this.#command.id, usage, cost })
       },
-      waiting: (resumes_at, failure) => {
-        if (!this.#over) this.#post({ type: 'attempt.waiting', attempt_id: this.#command.id, resumes_at, failure })
+      waiting: async (resumes_at, failure) =>
+        !this.#over &&
+        (await this.#ask({ type: 'attempt.waiting', attempt_id: this.#command.id, resumes_at, failure })) === undefined,
+      reserve: async (amount) => {
+        if (this.#over) return 'the attempt has ended'
+        return (await this.#ask({ type: 'attempt.reserve', attempt_id: this.#command.id, ...amount }))?.message
       },
     }
     this.#running = effects.start(this.#command, report)
+  }
+
+  #ask(told: Told): Promise<Refusal | undefined> {
+    return new Promise((resolve) => this.#post(told, resolve))
   }
 
   stop(stop: Stop): void {
@@ -147,24 +160,22 @@ class LiveStep {
     this.#post({ type: kind === 'check' ? 'check.outcome' : 'hook.outcome', id, failure, process, duration_ms })
   }
 
-  /** At most one entry of each per interval, the latest facts in it; none after the end. */
+  /** At most one entry per interval, the latest facts in it; none after the end. */
   #soon(news: News): void {
     const progress = news.progress && { ...this.#news.progress, ...news.progress }
     this.#news = { ...this.#news, ...news, ...(progress && { progress }) }
     if (this.#newsTimer) return
     const wait = Math.max(0, this.#toldAt + LIMITS.progressIntervalMs - performance.now())
     this.#newsTimer = setTimeout(() => {
-      const { progress: event, usage } = this.#news
+      const { progress: event } = this.#news
       this.#newsTimer = undefined
       this.#toldAt = performance.now()
       this.#news = {}
       if (event) this.#post({ type: 'attempt.observed', attempt_id: this.#command.id, event })
-      if (usage) this.#post(usage)
     }, wait).unref()
   }
 }
 
 interface News {
   readonly progress?: EventOf<'attempt.progressed'> | undefined
-  readonly usage?: Told | undefined
 }

@@ -85,7 +85,7 @@ class Host {
     this.#options = options
     this.#log = options.log
     this.#observe = options.observe
-    this.#live = createLiveCommands({ ...options, post: (told) => this.#enqueue({ told }) })
+    this.#live = createLiveCommands({ ...options, post: (told, reply) => this.#enqueue({ told, reply }) })
   }
 
   send(told: Told): Promise<Refusal | undefined> {

@@ -262,5 +262,10 @@ export const MEASUREMENT_ROWS = {
   'stall.detected': null,
   'processes.ended': null,
   'log.capped': null,
+  'budget.reserved': null,
+  'model.called': null,
+  'tool.started': null,
+  'tool.finished': null,
+  'failure.summarized': null,
   'warning.raised': null,
 } satisfies { readonly [T in EventType]: MeasurementRow<T> | null }

@@ -100,5 +100,10 @@ export const SPAN_ROWS = {
   'stall.detected': attempts.stallDetected,
   'processes.ended': null,
   'log.capped': null,
+  'budget.reserved': null,
+  'model.called': null,
+  'tool.started': null,
+  'tool.finished': null,
+  'failure.summarized': null,
   'warning.raised': null,
 } satisfies { readonly [T in EventType]: Row<T> | null }

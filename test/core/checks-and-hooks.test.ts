@@ -18,7 +18,7 @@ import type { Script } from '../support/world.ts'
 const by = (answers: { readonly [name: string]: Answer | string | readonly (Answer | string)[] }): Script => {
   const asked = new Map<string, number>()
   return (command) => {
-    const name = command.kind === 'attempt' ? command.node.id : command.name
+    const name = command.kind === 'attempt' ? command.node.id : command.kind === 'summary' ? 'summary' : command.name
     const found = answers[name] ?? {}
     const nth = asked.get(name) ?? 0
     asked.set(name, nth + 1)

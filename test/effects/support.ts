@@ -102,7 +102,8 @@ function begin(effects: Effects, command: StepCommand): Started {
     },
     observed: (observation) => void observed.push(observation),
     usage: () => {},
-    waiting: () => {},
+    waiting: () => Promise.resolve(true),
+    reserve: () => Promise.resolve(undefined),
   })
   return { running, done: promise, observed, outcomes }
 }
@@ -166,6 +167,7 @@ export function attempt(
     inputs,
     params: {},
     prior: [],
+    left: {},
     ...more,
   }
 }
@@ -186,6 +188,7 @@ export function callAttempt(
     inputs,
     params: {},
     prior: [],
+    left: {},
     ...more,
   }
 }

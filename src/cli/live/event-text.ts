@@ -205,6 +205,17 @@ const TEXT: { readonly [T in EventType]: Text<T> } = {
       `ended ${counted(event.processes.length + (event.omitted ?? 0), 'process', 'processes')} left behind: ${event.processes.map(({ pid, command }) => `${pid} ${command}`).join(', ')}`,
     ),
   'log.capped': (event) => told('error', step(event), `${event.stream} is cut at ${count(event.limit_bytes)} bytes`),
+  'budget.reserved': (event) =>
+    untold('running', step(event), `reserves ${event.usd === undefined ? '' : `$${event.usd}`}`),
+  'model.called': (event) => untold('running', step(event), `called ${event.model ?? 'the model'}`),
+  'tool.started': (event) => untold('running', step(event), `uses ${event.tool}`),
+  'tool.finished': (event) =>
+    untold(
+      'running',
+      step(event),
+      `${event.tool} ${event.ok ? 'succeeded' : `failed${event.error === undefined ? '' : `: ${event.error}`}`}`,
+    ),
+  'failure.summarized': (event) => told('failure', place(event), `summary (generated): ${event.text}`),
   'warning.raised': (event) =>
     told('error', event.attempt_id ?? event.node ?? 'run', `warning ${event.code}: ${event.message}`),
 }

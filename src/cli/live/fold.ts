@@ -191,6 +191,11 @@ const FOLD: { readonly [T in EventType]: Fold<T> } = {
   },
   'processes.ended': nothing,
   'log.capped': nothing,
+  'budget.reserved': () => {},
+  'model.called': () => {},
+  'tool.started': () => {},
+  'tool.finished': () => {},
+  'failure.summarized': () => {},
   'warning.raised': (view) => void view.warnings++,
 }
 
