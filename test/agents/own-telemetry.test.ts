@@ -37,6 +37,18 @@ async function run(pipeline: string, changes: RunChanges = {}): Promise<Receiver
   return session.receiver
 }
 
+/**
+ * Codex now and then ends before its last spans are sent (once in some thirty runs). What is judged here is what it sends,
+ * so it is asked again then, at most twice.
+ */
+async function runOfCodex(pipeline: string, changes: RunChanges): Promise<Receiver> {
+  for (let round = 1; ; round++) {
+    const receiver = await run(pipeline, changes)
+    if (round === 3 || receiver.holds('session_task.turn')) return receiver
+    await session.close()
+  }
+}
+
 const ofService = (spans: readonly ReceivedSpan[], service: string): ReceivedSpan[] =>
   spans.filter((span) => span.service === service)
 
@@ -110,7 +122,7 @@ test('metrics of concurrent sessions of Claude Code add up and name no session',
 })
 
 test('Codex joins through its arguments and sends no log records', async () => {
-  const receiver = await run(pipelineOf(CODEX), { env: ON })
+  const receiver = await runOfCodex(pipelineOf(CODEX), { env: ON })
   const attempt = named(ofService(receiver.spans, 'spanwright'), 'work attempt')
   const own = ofService(receiver.spans, 'codex_exec')
   expect(named(own, 'codex.exec')).toMatchObject({ traceId: attempt.traceId, parentSpanId: attempt.spanId })
@@ -138,7 +150,7 @@ test('nothing of theirs is sent while the switch is off', async () => {
 })
 
 test.each(['http/json', 'http/protobuf'])('no canary leaves over %s', async (protocol) => {
-  const receiver = await run(pipelineOf(`${CLAUDE}\n      ${CODEX}`), {
+  const receiver = await runOfCodex(pipelineOf(`${CLAUDE}\n      ${CODEX}`), {
     env: {
       ...ON,
       OTEL_EXPORTER_OTLP_PROTOCOL: protocol === 'http/json' ? protocol : undefined,

@@ -2,18 +2,32 @@
 // dependencies, and found there as plain programs. Their install scripts do not run: the native binaries are started.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { PROJECT_ROOT } from '../../support/cli.ts'
 
 const PINS = path.join(PROJECT_ROOT, 'test/agents/clients')
 const CACHE = path.join(PROJECT_ROOT, '.cache/agents')
 
-/** Where the binaries are in the packages of this platform. */
-const BINARIES: Readonly<Record<string, Readonly<Record<'claude' | 'codex', string>>>> = {
+/** Gemini CLI is a program for Node: it runs on the one that runs the tests. */
+const GEMINI = '@google/gemini-cli/bundle/gemini.js'
+
+/** Where the binaries are in the packages of this platform. OpenCode is pinned for the platform of the CI only. */
+const BINARIES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'linux-x64': {
     claude: '@anthropic-ai/claude-code-linux-x64/claude',
     codex: '@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex',
+    opencode: 'opencode-linux-x64/bin/opencode',
   },
   'linux-arm64': {
     claude: '@anthropic-ai/claude-code-linux-arm64/claude',
@@ -25,7 +39,7 @@ const BINARIES: Readonly<Record<string, Readonly<Record<'claude' | 'codex', stri
   },
 }
 
-/** A folder with the programs `claude` and `codex`, for the front of PATH. Installs them if they are not there yet. */
+/** A folder with the programs `claude`, `codex`, `gemini` and `opencode`, for the front of PATH. Installs them if they are not there yet. */
 export function clientFolder(): string {
   const lock = readFileSync(path.join(PINS, 'package-lock.json'))
   const folder = path.join(CACHE, createHash('sha256').update(lock).digest('hex').slice(0, 16))
@@ -43,7 +57,7 @@ function install(folder: string): void {
   mkdirSync(path.join(staging, 'bin'), { recursive: true })
   for (const name of ['package.json', 'package-lock.json'])
     copyFileSync(path.join(PINS, name), path.join(staging, name))
-  process.stderr.write('installing the pinned agent clients once (download about 330 MB, 770 MB on disk)\n')
+  process.stderr.write('installing the pinned agent clients once (1.1 GB on disk)\n')
   execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
     cwd: staging,
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -54,5 +68,8 @@ function install(folder: string): void {
     if (!existsSync(path.join(staging, binary))) throw new Error(`the package of ${name} holds no ${binary}`)
     symlinkSync(path.join('..', binary), path.join(staging, 'bin', name))
   }
+  const gemini = path.join(staging, 'bin', 'gemini')
+  writeFileSync(gemini, `#!/bin/sh\nexec "${process.execPath}" "${path.join(folder, 'node_modules', GEMINI)}" "$@"\n`)
+  chmodSync(gemini, 0o755)
   renameSync(staging, folder)
 }
