@@ -1,7 +1,9 @@
-// Owns: what can be seen to be missing before a run starts: programs that are not on PATH, secrets without a value.
-// Says so and lets the run start all the same: an earlier step may install the one, and never need the other.
+// Owns: what can be seen to be missing before a run starts. Programs that are not on PATH and secrets without a value are
+// said and the run starts all the same: an earlier step may install the one, and never need the other. An agent that
+// cannot work, or a directory that cannot be written, stands in the way: all such problems are told at once.
 import { accessSync, constants } from 'node:fs'
 import path from 'node:path'
+import { SpanwrightError } from '../core/error.ts'
 import type { CommandLine, Node, Pipeline } from '../core/pipeline.ts'
 
 /** One sentence per thing that is missing. */
@@ -16,6 +18,41 @@ export function preflight(pipeline: Pipeline, env: NodeJS.ProcessEnv): string[] 
       .filter((name) => !env[name])
       .map((name) => `secret ${name} has no value: set the environment variable`),
   ]
+}
+
+/** Throws `preflight.failed` with all problems, or says them where nothing is to be refused. */
+export async function checkAgents(
+  pipeline: Pipeline,
+  store: string,
+  { refuse, warn }: { readonly refuse: boolean; readonly warn: (warning: string) => void },
+): Promise<void> {
+  if (!hasAgents(pipeline)) return
+  const { agentPreflight } = await import('../effects/agents/preflight.ts')
+  const cwd = process.cwd()
+  const { problems, warnings } = await agentPreflight(pipeline, { env: process.env, cwd, cache: store })
+  const all = canWrite(cwd) ? problems : [`agents cannot work in ${cwd}: it is not writable`, ...problems]
+  for (const warning of refuse ? warnings : [...all, ...warnings]) warn(warning)
+  if (!refuse || all.length === 0) return
+  const count = all.length === 1 ? '1 problem' : `${all.length} problems`
+  throw new SpanwrightError(
+    'preflight.failed',
+    `nothing was started: ${count} with agents (--skip-preflight starts all the same)`,
+    { details: all },
+  )
+}
+
+const hasAgents = (pipeline: Pipeline): boolean =>
+  [...allNodes(pipeline.nodes)].some(
+    (node) => node.kind === 'agent' || (node.kind === 'child' && hasAgents(node.child.pipeline)),
+  )
+
+function canWrite(directory: string): boolean {
+  try {
+    accessSync(directory, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function collect(pipeline: Pipeline, programs: Map<string, string>, secrets: Set<string>): void {

@@ -6,6 +6,7 @@ export const ERROR_EXIT = {
   'pipeline.not_found': 2,
   'pipeline.invalid': 2,
   'params.invalid': 2,
+  'preflight.failed': 2,
   'platform.unsupported': 2,
   'run.not_found': 3,
   'node.not_found': 3,

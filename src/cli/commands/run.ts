@@ -8,6 +8,7 @@ import { readCount, readLabels } from '../key-values.ts'
 import { readInboundContext } from '../inbound.ts'
 import { readParamsFile } from '../params-file.ts'
 import { openStore } from '../open-store.ts'
+import { storePath } from '../store-path.ts'
 
 export const run: CommandFunction = async (invocation) => {
   const { args, options, output } = invocation
@@ -30,8 +31,12 @@ export const run: CommandFunction = async (invocation) => {
     output.say(`warning: ${renderDiagnostic(warning)}`)
   }
   if (options['skipPreflight'] !== true) {
-    const { preflight } = await import('../preflight.ts')
+    const { checkAgents, preflight } = await import('../preflight.ts')
     for (const warning of preflight(pipeline, process.env)) output.say(`warning: ${warning}`)
+    await checkAgents(pipeline, storePath(options['store']), {
+      refuse: options['dryRun'] !== true,
+      warn: (warning) => output.say(`warning: ${warning}`),
+    })
   }
   if (options['dryRun'] === true) {
     const { renderPlan } = await import('../plan.ts')

@@ -1,0 +1,131 @@
+// Owns: what can be known about agents before a run starts: is the client there, which version, does it know our flags, has
+// it credentials, can its cost be counted where a budget needs that. All problems at once; nothing is started for good.
+import { homedir } from 'node:os'
+import type { AgentChoice, AgentSpec } from '../../core/agent.ts'
+import type { Budget, Node, Pipeline } from '../../core/pipeline.ts'
+import type { AgentAdapter } from './adapter.ts'
+import { adapterOf } from './agents.ts'
+import { clientFacts, findProgram, isKnownVersion } from './client-version.ts'
+import { NO_TOKENS } from './spending.ts'
+
+export interface AgentPreflight {
+  /** What would make an attempt fail for sure: the run must not start. */
+  readonly problems: readonly string[]
+  readonly warnings: readonly string[]
+}
+
+export interface PreflightGround {
+  readonly env: NodeJS.ProcessEnv
+  readonly cwd: string
+  /** Where what was found out about clients is kept. */
+  readonly cache: string
+}
+
+/** One agent that a node may use: the first choice, a fallback or the escalation. */
+interface Use {
+  readonly path: string
+  readonly spec: AgentSpec
+  readonly env: NodeJS.ProcessEnv
+  readonly budgets: readonly Budget[]
+  readonly prices: Pipeline['prices']
+}
+
+/** Looks at every agent of the pipeline, those of branches and child pipelines included. */
+export async function agentPreflight(pipeline: Pipeline, ground: PreflightGround): Promise<AgentPreflight> {
+  const problems = new Set<string>()
+  const warnings = new Set<string>()
+  const clients = new Map<string, Promise<void>>()
+  for (const use of usesOf(pipeline, ground.env)) {
+    const adapter = adapterOf(use.spec.use)
+    const program = use.spec.program ?? adapter.program
+    const credentials = adapter.credentialProblem(use.spec, definedOnly(use.env), homedir())
+    if (credentials !== undefined) problems.add(`${use.path}: ${credentials}`)
+    const uncounted = await uncountedCost(use, adapter)
+    if (uncounted !== undefined) problems.add(uncounted)
+    if (program === undefined || program.includes('${{')) continue
+    const file = findProgram(program, use.env, ground.cwd)
+    if (file === undefined) {
+      problems.add(
+        `${use.path}: agent ${use.spec.use} needs the program \`${program}\`, which is not on PATH: install it, or name it with agent.program`,
+      )
+      continue
+    }
+    const key = `${adapter.name} ${file}`
+    if (!clients.has(key)) clients.set(key, lookAt(adapter, file, ground, { problems, warnings }))
+  }
+  await Promise.all(clients.values())
+  return { problems: [...problems], warnings: [...warnings] }
+}
+
+async function lookAt(
+  adapter: AgentAdapter,
+  file: string,
+  ground: PreflightGround,
+  { problems, warnings }: { readonly problems: Set<string>; readonly warnings: Set<string> },
+): Promise<void> {
+  if (adapter.versions.length === 0) return
+  const { version, missingFlags } = await clientFacts(adapter, file, ground.env, ground.cache)
+  const known = adapter.versions.join(', ')
+  if (version === undefined) warnings.add(`${file} does not tell its version; known are ${known}`)
+  else if (!isKnownVersion(version, adapter.versions))
+    warnings.add(`${adapter.name} ${version} is not known (known are ${known}): what it prints may be misread`)
+  if (missingFlags.length > 0)
+    problems.add(`${file} does not know ${missingFlags.join(', ')}: install ${adapter.name} ${known}`)
+}
+
+/** A budget in dollars that is enforced has to see every dollar. */
+async function uncountedCost({ path, spec, budgets, prices }: Use, adapter: AgentAdapter): Promise<string | undefined> {
+  if (adapter.reportsCost || spec.use === 'command' || spec.model === undefined || spec.model.includes('${{'))
+    return undefined
+  if (!budgets.some((budget) => budget.mode === 'enforce' && budget.usd !== undefined)) return undefined
+  const { priceOf } = await import('./pricing.ts')
+  const price = priceOf(spec.model, { ...NO_TOKENS, input: 1_000, output: 1_000 }, prices ?? {}, {
+    provider: spec.provider,
+    baseUrl: spec.base_url,
+  })
+  if (price !== undefined) return undefined
+  return `${path}: the budget in usd cannot be measured, because the model ${spec.model} has no known price: add it to \`prices:\`, or set the budget's mode to audit`
+}
+
+function* usesOf(
+  pipeline: Pipeline,
+  env: NodeJS.ProcessEnv,
+  prefix = '',
+  outer: readonly Budget[] = [],
+): Generator<Use> {
+  const budgets = pipeline.budget ? [...outer, pipeline.budget] : outer
+  const inside = { ...env, ...pipeline.env }
+  for (const { node, path, around } of nodesOf(pipeline.nodes, prefix)) {
+    const paying = [...budgets, ...around, ...(node.budget ? [node.budget] : [])]
+    if (node.kind === 'child') yield* usesOf(node.child.pipeline, inside, `${path}/`, paying)
+    if (node.kind !== 'agent') continue
+    const { agent } = node
+    const own = { ...inside, ...node.env }
+    const others: readonly AgentChoice[] = [...agent.fallback, ...(agent.escalate ? [agent.escalate] : [])]
+    for (const choice of [agent, ...others])
+      yield { path, spec: { ...agent, ...choice }, env: own, budgets: paying, prices: pipeline.prices }
+  }
+}
+
+interface Found {
+  readonly node: Node
+  readonly path: string
+  /** Budgets of the fan-outs around it. */
+  readonly around: readonly Budget[]
+}
+
+function* nodesOf(nodes: readonly Node[], prefix: string, around: readonly Budget[] = []): Generator<Found> {
+  for (const node of nodes) {
+    const path = `${prefix}${node.id}`
+    yield { node, path, around }
+    if (node.kind !== 'fanout') continue
+    const inner = node.budget ? [...around, node.budget] : around
+    yield* nodesOf(node.fanout.nodes, `${path}/`, inner)
+    if ('branches' in node.fanout.over)
+      for (const [key, lane] of Object.entries(node.fanout.over.branches))
+        yield* nodesOf(lane, `${path}:${key}/`, inner)
+  }
+}
+
+const definedOnly = (env: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined))
