@@ -41,10 +41,11 @@ export interface AgentLaunch {
   /** Written before the start; absolute paths below the attempt's directory or an isolated home. */
   readonly files?: readonly { readonly path: string; readonly text: string }[] | undefined
   /**
-   * A file that the client writes beside its output and whose new lines the reader gets as `side`: it tells what the
-   * stream does not (tokens of each request). Asked again until there is one.
+   * Files that the client writes beside its output and whose lines the reader gets as `side`: they tell what the stream
+   * does not (tokens of each request). Asked again and again while it runs, as there may be more of them (one for each
+   * subagent); each is read from its beginning, at least every 100 ms and once more after the process is gone.
    */
-  readonly side?: (() => string | undefined) | undefined
+  readonly side?: (() => readonly string[]) | undefined
 }
 
 /** What one line of output says. Times are epoch ms: the client's own where it tells them, else of arrival. */
@@ -106,6 +107,11 @@ export type AgentEvent =
   | { readonly type: 'warning'; readonly message: string }
   /** Something that is no text and no tool but shows that it works. */
   | { readonly type: 'alive' }
+  /**
+   * A limit was reached that the client cannot keep by itself: the runtime ends it now (`ended: 'limit'`), and the
+   * verdict tells which.
+   */
+  | { readonly type: 'limit'; readonly errorClass: 'max_turns' }
   /** Its last word: from now on the process only has to go. `text` replaces the text so far. */
   | { readonly type: 'result'; readonly text?: string | undefined; readonly structured?: unknown }
   /** `dialogue` only: it asks whether it may spend so much; the answer is `grant` as text to its standard input. */
@@ -148,8 +154,8 @@ export type ErrorClass = (typeof ERROR_CLASSES)[number]
 export interface AgentExit {
   readonly exitCode?: number | undefined
   readonly signal?: string | undefined
-  /** Why we ended it: `result` = it lived on after its result. Absent: it ended by itself. */
-  readonly ended?: 'stop' | 'timeout' | 'stall' | 'result' | undefined
+  /** Why we ended it: `result` = it lived on after its result, `limit` = its reader said so. Absent: it ended by itself. */
+  readonly ended?: 'stop' | 'timeout' | 'stall' | 'result' | 'limit' | undefined
   /** The last 16 KiB. */
   readonly stderr: string
   /** An unterminated last line of its stdout. */
@@ -176,7 +182,8 @@ export interface AgentReader {
   /** One line of stdout without its end. */
   stdout(line: string, at: number): readonly AgentEvent[]
   stderr?(line: string, at: number): readonly AgentEvent[]
-  side?(line: string, at: number): readonly AgentEvent[]
+  /** @param file which of `launch.side`'s the line is from */
+  side?(line: string, at: number, file: string): readonly AgentEvent[]
   /** Called once, after the last line. Events first, then the verdict over everything. */
   end(exit: AgentExit, at: number): { readonly events: readonly AgentEvent[]; readonly verdict: Verdict }
 }
