@@ -39,6 +39,9 @@ export interface Played {
   readonly verdict: Verdict
 }
 
+/** The one that the lines of `side` are from. */
+export const SIDE_FILE = '/run/side.jsonl'
+
 /** Epoch ms of the first line; each next one comes 10 ms later. */
 export const PLAYED_AT = Date.UTC(2026, 0, 1)
 
@@ -97,7 +100,7 @@ export function replay(adapter: AgentAdapter, fixture: Omit<Fixture, 'name' | 't
     at += 10
   }
   for (const line of fixture.lines) take(reader.stdout(line, at))
-  for (const line of fixture.side ?? []) take(reader.side?.(line, at))
+  for (const line of fixture.side ?? []) take(reader.side?.(line, at, SIDE_FILE))
   for (const line of fixture.stderr ?? []) take(reader.stderr?.(line, at))
   const exit: AgentExit = {
     stderr: (fixture.stderr ?? []).join('\n'),
