@@ -34,7 +34,7 @@ export interface AgentLaunch {
   readonly args: readonly string[]
   /** Written to its standard input, which is then closed (unless `dialogue`). Absent = empty. */
   readonly stdin?: string | undefined
-  /** Its standard input stays open: the reader's `reply` events are written to it. */
+  /** Its standard input stays open (no `stdin` is written): what answers its `reserve` events is written to it, a JSON line each. */
   readonly dialogue?: boolean | undefined
   /** Over `request.env`. An empty string takes a variable away. */
   readonly env: Environment
@@ -114,7 +114,10 @@ export type AgentEvent =
   | { readonly type: 'limit'; readonly errorClass: 'max_turns' }
   /** Its last word: from now on the process only has to go. `text` replaces the text so far. */
   | { readonly type: 'result'; readonly text?: string | undefined; readonly structured?: unknown }
-  /** `dialogue` only: it asks whether it may spend so much; the answer is `grant` as text to its standard input. */
+  /**
+   * `dialogue` only: it asks whether it may spend so much (absolute, for all its calls under way). The answer is one line
+   * to its standard input: `{"type":"grant","id":…}` or `{"type":"refuse","id":…,"reason":…}`.
+   */
   | {
       readonly type: 'reserve'
       readonly id: string
@@ -190,6 +193,8 @@ export interface AgentReader {
 
 export interface AgentAdapter {
   readonly name: AgentName
+  /** It prints text for people and no events: silence at its start is no stall, its exit code counts, there is no transcript. */
+  readonly text?: boolean | undefined
   /** Program on PATH, absent for those that bring their own. */
   readonly program?: string | undefined
   /** Versions whose behaviour is known, as ranges `2.1.x`; another one is warned about once. */
