@@ -1,5 +1,5 @@
 // Owns: decisions about checks: the next one, what they reported, the end of the attempt after them.
-import { commandExpressions, evaluateAll, type Site } from './evaluation.ts'
+import { commandExpressions, environmentExpressions, evaluateAll, type Site } from './evaluation.ts'
 import type { Event } from './events.ts'
 import { resultOf, type Failure } from './failure.ts'
 import { completeFailure, failure } from './failures.ts'
@@ -10,6 +10,7 @@ import { checkReason } from './visit-outcome.ts'
 import { checkOrder } from './policy.ts'
 import type { RunState } from './state.ts'
 import type { NodeState } from './node-state.ts'
+import { expressionsIn } from './template.ts'
 import { identity, stale } from './attempt-identity.ts'
 
 /** The next check in order of level, or the end of the attempt. For a fan-out: the next check, or nothing. */
@@ -26,7 +27,10 @@ export function decideChecks(state: RunState, node: NodeState): Event[] {
     what: `check ${check.name} of node ${node.path}`,
     outcome: { result: 'success', label: attempt?.acted?.label, failure: undefined },
   }
-  const evaluated = evaluateAll(state, site, check.run ? commandExpressions(check.run, node.scope, node) : new Set())
+  const expressions = check.run
+    ? commandExpressions(check.run, node.scope, node)
+    : environmentExpressions(node.scope, node, expressionsIn(check.rule))
+  const evaluated = evaluateAll(state, site, expressions)
   const base = {
     node: node.path,
     visit: node.visits,
