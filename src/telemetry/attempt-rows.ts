@@ -1,6 +1,7 @@
 // Owns: what events of attempts, checks and hooks mean for spans.
 import type { EventOf } from '../core/events.ts'
 import type { Failure } from '../core/failure.ts'
+import { agentActed, agentTold, openAgent } from './agent-rows.ts'
 import { ATTR, LINK, SPAN_EVENT, spanName } from './names.ts'
 import { idOf, taskAttributes } from './run-rows.ts'
 import type { OpenSpan, RunSpans } from './run-spans.ts'
@@ -18,6 +19,7 @@ export const attemptStarted: Row<'attempt.started'> = (spans, event, atUs) => {
     ...attemptAttributes(event),
     [ATTR.attemptMax]: event.max,
   }
+  if (event.chosen !== undefined) attributes[ATTR.attemptChosen] = event.chosen
   if (event.delay_ms !== undefined) attributes[ATTR.retryDelayMs] = event.delay_ms
   if (event.model !== undefined) attributes[ATTR.genAiRequestModel] = bounded(event.model)
   const attempt = spans.open({
@@ -30,41 +32,37 @@ export const attemptStarted: Row<'attempt.started'> = (spans, event, atUs) => {
     links: retryLinks(spans, event),
     attemptId: event.attempt_id,
   })
-  if (attempt && event.agent_span_id !== undefined) openAgent(spans, attempt, event, atUs)
+  if (attempt) openAgent(spans, attempt, event, atUs)
 }
 
 function retryLinks(spans: RunSpans, event: EventOf<'attempt.started'>): SpanLink[] {
   return event.retry_of !== undefined && SPAN_ID.test(event.retry_of) ? [spans.link(event.retry_of, LINK.retryOf)] : []
 }
 
-/** The span whose context the agent got: without it the agent's own spans would hang in the air. */
-function openAgent(spans: RunSpans, attempt: OpenSpan, event: EventOf<'attempt.started'>, atUs: number): void {
-  const agent = typeof event['agent'] === 'string' ? bounded(event['agent']) : idOf(event.node)
-  attempt.agentSpanId = event.agent_span_id
-  spans.open({
-    subject: 'agent',
-    spanId: event.agent_span_id!,
-    parentSpanId: event.span_id,
-    name: spanName.agent(agent),
-    kind: 'CLIENT',
-    atUs,
-    attributes: {
-      [ATTR.genAiOperationName]: 'invoke_agent',
-      [ATTR.genAiAgentName]: agent,
-      [ATTR.attemptId]: event.attempt_id,
-    },
-  })
+/** Progress leaves nothing on the span, but a lost attempt ends with what it last told. */
+export const attemptProgressed: Row<'attempt.progressed'> = (spans, event) => {
+  const span = spans.ofAttempt(event.attempt_id)
+  if (span) learn(spans, span, event)
 }
 
-/** Progress leaves nothing on the span, but a lost attempt ends with what it last told. */
-export const attemptTold = (spans: RunSpans, event: EventOf<'attempt.progressed'> | EventOf<'attempt.acted'>): void => {
+export const attemptActed: Row<'attempt.acted'> = (spans, event, atUs) => {
   const span = spans.ofAttempt(event.attempt_id)
   if (!span) return
+  learn(spans, span, event)
+  agentActed(spans, event, atUs)
+}
+
+function learn(
+  spans: RunSpans,
+  span: OpenSpan,
+  told: EventOf<'attempt.progressed'> | EventOf<'attempt.acted'> | EventOf<'attempt.finished'>,
+): void {
   span.facts = {
-    usage: event.usage ?? span.facts.usage,
-    cost: event.cost ?? span.facts.cost,
-    process: event.process ?? span.facts.process,
+    usage: told.usage ?? span.facts.usage,
+    cost: told.cost ?? span.facts.cost,
+    process: told.process ?? span.facts.process,
   }
+  agentTold(spans, span, told)
 }
 
 export const attemptWaiting: Row<'attempt.waiting'> = (spans, event, atUs) => {
@@ -78,12 +76,8 @@ export const attemptWaiting: Row<'attempt.waiting'> = (spans, event, atUs) => {
 export const attemptFinished: Row<'attempt.finished'> = (spans, event, atUs) => {
   const span = spans.ofAttempt(event.attempt_id)
   if (!span) return
-  const facts = {
-    usage: event.usage ?? span.facts.usage,
-    cost: event.cost ?? span.facts.cost,
-    process: event.process ?? span.facts.process,
-  }
-  span.facts = facts
+  learn(spans, span, event)
+  const { facts } = span
   const attributes = { ...usageAttributes(facts.usage, facts.cost), ...processAttributes(facts.process) }
   if (event.label !== undefined) attributes[ATTR.nodeLabel] = bounded(event.label)
   if (event.partial === true) attributes[ATTR.nodePartial] = true

@@ -24,6 +24,13 @@ const why = (event: Attributes): string => {
 const told = (event: Attributes, otherwise: string): string => text(event[ATTR.failureMessage]) || otherwise
 const length = (value: Attributes[string] | undefined): string => formatDuration(Number(value ?? 0))
 
+/** A signal, or what the pipeline says: to go on waiting, or to end the attempt. */
+function stallAction(event: Attributes): string {
+  const action = text(event[ATTR.stallAction])
+  if (action === 'wait') return 'it goes on'
+  return action === 'end' ? 'it is ended' : `ended by ${action}`
+}
+
 /** Whether a failed attempt is the end of its node is not known when it ends: the retry or the node's end says so. */
 const LOG_ROWS: { readonly [N in Name]: LogRow } = {
   [SPAN_EVENT.attemptFailed]: {
@@ -42,7 +49,7 @@ const LOG_ROWS: { readonly [N in Name]: LogRow } = {
   [SPAN_EVENT.stallDetected]: {
     severity: 'WARN',
     say: (who, event) =>
-      `${who}: no progress for ${length(event[ATTR.idleMs])} (${text(event[ATTR.stallReason])}), ended by ${text(event[ATTR.stallAction])}`,
+      `${who}: no progress for ${length(event[ATTR.idleMs])} (${text(event[ATTR.stallReason])}), ${stallAction(event)}`,
   },
   [SPAN_EVENT.checkFailed]: {
     severity: 'WARN',
@@ -51,6 +58,10 @@ const LOG_ROWS: { readonly [N in Name]: LogRow } = {
   [SPAN_EVENT.hookFailed]: {
     severity: 'WARN',
     say: (who, event) => `${who}: ${told(event, `hook ${text(event[ATTR.hookName])} failed`)}`,
+  },
+  [SPAN_EVENT.failureSummarized]: {
+    severity: 'INFO',
+    say: (who, event) => `${who}: summary of its failures (generated): ${text(event[ATTR.summaryText])}`,
   },
   [SPAN_EVENT.routeTaken]: {
     severity: 'INFO',

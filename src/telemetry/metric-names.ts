@@ -88,7 +88,8 @@ export const METRIC = {
     name: 'gen_ai.client.token.usage',
     instrument: 'histogram',
     unit: '{token}',
-    description: 'Tokens of one attempt. The types input (uncached), cache_read, cache_creation and output add up.',
+    description:
+      'Tokens of one attempt and model. The types input (uncached), cache_read, cache_creation and output add up.',
     boundaries: TOKENS,
     attributes: [ATTR.pipelineName, ATTR.taskName, ATTR.genAiRequestModel, ATTR.genAiTokenType],
   },
@@ -96,14 +97,14 @@ export const METRIC = {
     name: 'spanwright.cost',
     instrument: 'counter',
     unit: '{USD}',
-    description: 'Cost of attempts with a known price.',
+    description: 'Known cost of attempts, by model where there were several, and of failure summaries.',
     attributes: [ATTR.pipelineName, ATTR.taskName, ATTR.genAiRequestModel, ATTR.costSource, ATTR.taskRunResult],
   },
   unpriced: {
     name: 'spanwright.cost.unpriced',
     instrument: 'counter',
     unit: '{attempt}',
-    description: 'Attempts that used tokens at an unknown price.',
+    description: 'Attempts and failure summaries that used tokens of which some have no known price.',
     attributes: [ATTR.pipelineName, ATTR.taskName, ATTR.genAiRequestModel],
   },
   heartbeat: {

@@ -18,7 +18,9 @@ export const spanName = {
   run: (pipeline: string) => `RUN ${pipeline}`,
   /** One try of a visit. */
   attempt: (nodeId: string) => `${nodeId} attempt`,
-  /** An agent client at work; its context is what the client gets as TRACEPARENT. */
+  /**
+   * An agent client at work, up to the end of its main action; its context is what the client gets as TRACEPARENT.
+   */
   agent: (agent: string) => `invoke_agent ${agent}`,
   /** A call of a model, where the agent client tells of it. */
   chat: (model: string) => `chat ${model}`,
@@ -64,21 +66,43 @@ export const ATTR = {
   processPid: 'process.pid',
   /** Exit code; absent when a signal ended the process. */
   processExitCode: 'process.exit.code',
-  // Agents and models. Usage stands on attempts only, so that sums over spans count nothing twice.
+  // Agents and models. An attempt has the usage of all its requests, a `chat` span that of its own request: a sum over spans takes the one or the other. What was spent in all is a matter of the metrics.
   /** Kind of span among those of agents. */
   genAiOperationName: 'gen_ai.operation.name',
   /** Name of the agent client. */
   genAiAgentName: 'gen_ai.agent.name',
+  /** Conversation of the agent, as its client names it; a later attempt may go on with it. */
+  genAiConversationId: 'gen_ai.conversation.id',
+  /** Who makes the model, read off its name. */
+  genAiProviderName: 'gen_ai.provider.name',
   /** Model that was asked for, or that the agent says it used. */
   genAiRequestModel: 'gen_ai.request.model',
+  /** Model that answered. */
+  genAiResponseModel: 'gen_ai.response.model',
+  /** Id of the answer, as the provider names it. */
+  genAiResponseId: 'gen_ai.response.id',
+  /** Why the model stopped. */
+  genAiFinishReasons: 'gen_ai.response.finish_reasons',
+  /** What the model was asked, as JSON. With `--capture content` only. */
+  genAiInputMessages: 'gen_ai.input.messages',
+  /** What the model answered, as JSON. With `--capture content` only. */
+  genAiOutputMessages: 'gen_ai.output.messages',
   /** Tool that the agent used. */
   genAiToolName: 'gen_ai.tool.name',
+  /** Id of the call, as the agent names it. */
+  genAiToolCallId: 'gen_ai.tool.call.id',
+  /** What the tool was asked. With `--capture content` only. */
+  genAiToolCallArguments: 'gen_ai.tool.call.arguments',
+  /** What the tool answered. With `--capture content` only. */
+  genAiToolCallResult: 'gen_ai.tool.call.result',
   /** Kind of tokens. The four are disjoint and add up to the tokens of final.json. */
   genAiTokenType: 'gen_ai.token.type',
   /** Input tokens in total, cache included. */
   genAiInputTokens: 'gen_ai.usage.input_tokens',
   /** Output tokens, reasoning included. */
   genAiOutputTokens: 'gen_ai.usage.output_tokens',
+  /** Part of the output tokens that was reasoning. */
+  genAiReasoningTokens: 'gen_ai.usage.reasoning.output_tokens',
   /** Part of the input tokens that was read from the cache. */
   genAiCacheReadTokens: 'gen_ai.usage.cache_read.input_tokens',
   /** Part of the input tokens that was written to the cache. */
@@ -115,6 +139,8 @@ export const ATTR = {
   attemptMax: 'spanwright.attempt.max',
   /** Number of the attempt that is to come. */
   nextAttempt: 'spanwright.attempt.next',
+  /** Why the agent is not the node's first choice; absent where it is. */
+  attemptChosen: 'spanwright.attempt.chosen',
   /** Retries of the visit. Above 0 on a node that succeeded in the end; lost attempts do not count. */
   retryCount: 'spanwright.retry.count',
   /** Delay before the attempt. */
@@ -140,6 +166,10 @@ export const ATTR = {
   failureMessage: 'spanwright.failure.message',
   /** Canonical form of the failure: equal for the same cause, whatever the noise. */
   failureSignature: 'spanwright.failure.signature',
+  /** What a model wrote about the failures of a visit, at most 1,000 characters. It replaces no reason. */
+  summaryText: 'spanwright.summary.text',
+  /** That a model wrote it; always true. */
+  summaryGenerated: 'spanwright.summary.generated',
   /** Code of the original cause, where the failure passes on another one. */
   causeCode: 'spanwright.failure.cause.code',
   /** Message of the original cause. */
@@ -147,6 +177,10 @@ export const ATTR = {
   // Cost, and sums over what lies below a span (over all executions of the run).
   /** Cost of the attempt; absent when it is unknown. */
   costUsd: 'spanwright.cost.usd',
+  /** Cost of one request to a model, where it is known. It is part of the cost of its attempt. */
+  requestCostUsd: 'spanwright.request.cost.usd',
+  /** Exit code of a command that a tool ran, where the client tells it. */
+  toolExitCode: 'spanwright.tool.exit_code',
   /** Where the cost comes from. */
   costSource: 'spanwright.cost.source',
   /** Turns that the agent took. */
@@ -237,7 +271,7 @@ export const SPAN_EVENT = {
   retryScheduled: 'spanwright.retry.scheduled',
   /** An attempt waits for a limit to pass. It holds no slot, and its timeout stands still. */
   attemptWaiting: 'spanwright.attempt.waiting',
-  /** An attempt made no progress for longer than its stall timeout. */
+  /** An attempt made no progress: it did not begin, fell silent, went round in circles, or did not end. */
   stallDetected: 'spanwright.stall.detected',
   /** A check failed. Where it is required, the attempt fails with it. */
   checkFailed: 'spanwright.check.failed',
@@ -245,6 +279,8 @@ export const SPAN_EVENT = {
   hookFailed: 'spanwright.hook.failed',
   /** The node led to another one. */
   routeTaken: 'spanwright.route.taken',
+  /** A model wrote a summary of the failures of a visit. On the run where the span of the node has ended. */
+  failureSummarized: 'spanwright.failure.summarized',
   /** A gate waits for an answer. */
   gateOpened: 'spanwright.gate.opened',
   /** A gate was answered. */

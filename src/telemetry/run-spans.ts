@@ -12,6 +12,7 @@ import {
   bounded,
   childrenAttributes,
   endingOf,
+  isFailed,
   processAttributes,
   rollupAttributes,
   usageAttributes,
@@ -57,8 +58,10 @@ export interface OpenSpan {
   facts: { usage?: Usage | undefined; cost?: Cost | undefined; process?: ProcessFacts | undefined }
   /** How it ended, while one more event about it is awaited. */
   settled: Ending | undefined
-  /** Agents: closed together with their attempt. */
+  /** Attempts of agents: the agent's span, also when it has ended. */
   agentSpanId: string | undefined
+  /** Open spans that end with this one: the agent of an attempt, the tools of an agent. */
+  readonly inner: Set<string>
 }
 
 export interface Ending {
@@ -144,6 +147,15 @@ export class RunSpans {
     return this.byAttempt.get(id)
   }
 
+  /** The open span of its agent. */
+  agentOf(attempt: OpenSpan): OpenSpan | undefined {
+    return attempt.agentSpanId === undefined ? undefined : this.spans.get(attempt.agentSpanId)
+  }
+
+  ofId(spanId: string): OpenSpan | undefined {
+    return this.spans.get(spanId)
+  }
+
   parentOf(spanId: string): OpenSpan | undefined {
     const parent = this.spans.get(spanId)?.opening.parentSpanId
     return parent === undefined ? undefined : this.spans.get(parent)
@@ -162,9 +174,11 @@ export class RunSpans {
       facts: {},
       settled: undefined,
       agentSpanId: undefined,
+      inner: new Set(),
     }
     this.spans.set(opening.spanId, span)
     if (subject === 'run') this.runSpanId = opening.spanId
+    if (subject === 'agent' || subject === 'tool') this.spans.get(opening.parentSpanId ?? '')?.inner.add(opening.spanId)
     if (opening.visit) {
       this.byVisit.set(visitId(opening.visit.node, opening.visit.visit), span)
       this.byPath.set(opening.visit.node, span)
@@ -210,7 +224,7 @@ export class RunSpans {
   close(spanId: string, ending: Ending): void {
     const span = this.spans.get(spanId)
     if (!span) return
-    if (span.agentSpanId !== undefined) this.close(span.agentSpanId, { ...ending, attributes: {} })
+    for (const inner of span.inner) this.close(inner, innerEnding(this.spans.get(inner), ending))
     this.forget(span)
     const { status, attributes } = endingOf(ending.result, ending.failure)
     const result = span.opening.subject === 'run' ? ATTR.pipelineResult : ATTR.taskRunResult
@@ -270,6 +284,7 @@ export class RunSpans {
   private countInParent(span: OpenSpan, result: Result, endUs: number): void {
     const parent = span.opening.parentSpanId === undefined ? undefined : this.spans.get(span.opening.parentSpanId)
     if (!parent) return
+    parent.inner.delete(span.opening.spanId)
     parent.lastChildEndUs = Math.max(parent.lastChildEndUs, endUs)
     if (!parent.tally) return
     if (span.opening.subject === 'attempt') countAttempt(parent.tally, span.facts.usage, span.facts.cost)
@@ -305,4 +320,11 @@ export class RunSpans {
       links: opening.links ?? [],
     }
   }
+}
+
+/** An agent ends as its attempt does; of a tool that was still at work when its agent succeeded nobody knows the end. */
+function innerEnding(inner: OpenSpan | undefined, { atUs, result, failure }: Ending): Ending {
+  return inner?.opening.subject === 'tool' && !isFailed(result)
+    ? { atUs, result: 'cancellation' }
+    : { atUs, result, failure }
 }

@@ -84,14 +84,22 @@ export function rollupAttributes(rollup: Pick<Rollup, 'attempts' | 'retries' | '
   }
 }
 
-/** Usage and cost; on attempt spans only, so that sums over spans count nothing twice. */
+/** What was used, of an attempt or of one request; `input_tokens` includes the cache, `output_tokens` reasoning. */
+export function tokenAttributes(usage: Usage): Attributes {
+  return {
+    [ATTR.genAiInputTokens]: usage.input + usage.cache_read + usage.cache_write,
+    [ATTR.genAiOutputTokens]: usage.output,
+    [ATTR.genAiCacheReadTokens]: usage.cache_read,
+    [ATTR.genAiCacheCreationTokens]: usage.cache_write,
+    ...(usage.reasoning !== undefined && { [ATTR.genAiReasoningTokens]: usage.reasoning }),
+  }
+}
+
+/** Usage and cost of an attempt; on attempt spans only, so that sums over attempts count nothing twice. */
 export function usageAttributes(usage: Usage | undefined, cost: Cost | undefined): Attributes {
   const attributes: Attributes = {}
   if (usage) {
-    attributes[ATTR.genAiInputTokens] = usage.input + usage.cache_read + usage.cache_write
-    attributes[ATTR.genAiOutputTokens] = usage.output
-    attributes[ATTR.genAiCacheReadTokens] = usage.cache_read
-    attributes[ATTR.genAiCacheCreationTokens] = usage.cache_write
+    Object.assign(attributes, tokenAttributes(usage))
     if (usage.model !== undefined) attributes[ATTR.genAiRequestModel] = bounded(usage.model)
     if (usage.turns !== undefined) attributes[ATTR.turns] = usage.turns
   }

@@ -4,7 +4,17 @@ export type AttributeValue = string | number | boolean | readonly string[]
 export type Attributes = { [name: string]: AttributeValue }
 export type SpanKind = 'SERVER' | 'INTERNAL' | 'CLIENT'
 /** What a span stands for; not exported, readers of records use it. */
-export type SpanSubject = 'run' | 'branch' | 'node' | 'attempt' | 'agent' | 'check' | 'hook' | 'marker'
+export type SpanSubject =
+  | 'run'
+  | 'branch'
+  | 'node'
+  | 'attempt'
+  | 'agent'
+  | 'chat'
+  | 'tool'
+  | 'check'
+  | 'hook'
+  | 'marker'
 
 export interface SpanEvent {
   readonly name: string

@@ -1,6 +1,7 @@
 // Owns: the table event type → spans. A new event does not compile without its row; `null` says that it is none of
 // the trace's business. Metrics are a table of the same form (measurement-rows.ts); log records follow span events.
 import type { EventOf, EventType } from '../core/events.ts'
+import * as agents from './agent-rows.ts'
 import * as attempts from './attempt-rows.ts'
 import { ATTR, SPAN_EVENT } from './names.ts'
 import * as runs from './run-rows.ts'
@@ -74,9 +75,9 @@ export const SPAN_ROWS = {
   'branch.started': runs.branchStarted,
   'branch.finished': runs.branchFinished,
   'attempt.started': attempts.attemptStarted,
-  'attempt.progressed': attempts.attemptTold,
+  'attempt.progressed': attempts.attemptProgressed,
   'attempt.waiting': attempts.attemptWaiting,
-  'attempt.acted': attempts.attemptTold,
+  'attempt.acted': attempts.attemptActed,
   'attempt.finished': attempts.attemptFinished,
   'attempt.lost': attempts.attemptLost,
   'retry.scheduled': attempts.retryScheduled,
@@ -101,9 +102,9 @@ export const SPAN_ROWS = {
   'processes.ended': null,
   'log.capped': null,
   'budget.reserved': null,
-  'model.called': null,
-  'tool.started': null,
-  'tool.finished': null,
-  'failure.summarized': null,
+  'model.called': agents.modelCalled,
+  'tool.started': agents.toolStarted,
+  'tool.finished': agents.toolFinished,
+  'failure.summarized': agents.failureSummarized,
   'warning.raised': null,
 } satisfies { readonly [T in EventType]: Row<T> | null }

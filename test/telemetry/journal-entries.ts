@@ -194,6 +194,61 @@ export class JournalEntries {
       ...extra,
     })
   }
+  /** An attempt of an agent, with the span that its client gets. */
+  agentAttempt(path: string, number: number, extra: Partial<EventOf<'attempt.started'>> = {}): this {
+    const agentSpan = this.span(`agent ${path} ${number}`)
+    return this.attempt(path, number, { kind: 'agent', agent: 'claude', agent_span_id: agentSpan, ...extra })
+  }
+  /** `name` tells spans apart; `startedAt` and `endedAt` are ms relative to now (the entry is 1 ms later). */
+  modelCalled(
+    path: string,
+    number: number,
+    name: string,
+    extra: Partial<EventOf<'model.called'>> & { from?: number; to?: number } = {},
+  ): this {
+    const { from = -20, to = 0, ...event } = extra
+    return this.add({
+      type: 'model.called',
+      ...this.agentOf(path, number, `chat ${name}`),
+      started_at: toTimestamp(this.nowMs + from),
+      ended_at: toTimestamp(this.nowMs + to),
+      ...event,
+    })
+  }
+  toolStarted(path: string, number: number, id: string, extra: Partial<EventOf<'tool.started'>> = {}): this {
+    const at = toTimestamp(this.nowMs)
+    return this.add({
+      type: 'tool.started',
+      ...this.agentOf(path, number, `tool ${id}`),
+      call_id: id,
+      tool: 'Bash',
+      started_at: at,
+      ...extra,
+    })
+  }
+  toolFinished(path: string, number: number, id: string, extra: Partial<EventOf<'tool.finished'>> = {}): this {
+    const { parent_span_id: _, ...attempt } = this.agentOf(path, number, `tool ${id}`)
+    const at = toTimestamp(this.nowMs)
+    return this.add({
+      type: 'tool.finished',
+      ...attempt,
+      call_id: id,
+      tool: 'Bash',
+      ended_at: at,
+      ok: true,
+      ...extra,
+    })
+  }
+  private agentOf(path: string, number: number, what: string) {
+    return {
+      node: path,
+      visit: 1,
+      attempt: number,
+      attempt_id: attemptId(path, 1, number),
+      span_id: this.span(`${path} ${number} ${what}`),
+      parent_span_id: this.span(`agent ${path} ${number}`),
+    }
+  }
   retry(path: string, number: number, delayMs = 5_000, visit = 1): this {
     return this.add({
       type: 'retry.scheduled',

@@ -92,6 +92,7 @@ function everything(): JournalEntries {
       ...failed('breaker_open', 'n failed 3 times'),
     },
   )
+  add({ type: 'failure.summarized', node: 'n', visit: 1, text: 'The import is missing.', model: 'small' })
   journal.nodeFinished('n', 'failure', {}, { route: { index: 0, to: 'fix' } })
   add({ type: 'route.taken', node: 'n', visit: 1, to: 'fix', index: 0 })
   journal.node('ask', { kind: 'gate' })
@@ -122,6 +123,7 @@ test('what each says, and how loudly', () => {
     'WARN budget.warned | the run: 85 % of its budget of usd is used',
     'ERROR budget.exceeded | The budget of n is used up',
     'ERROR breaker.opened | n failed 3 times',
+    'INFO failure.summarized | n: summary of its failures (generated): The import is missing.',
     'INFO route.taken | n: goes on at fix',
     'INFO gate.opened | ask: waits for an answer (yes, no)',
     'ERROR gate.expired | ask: nobody answered in time, the answer is no',

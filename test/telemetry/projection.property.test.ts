@@ -70,7 +70,8 @@ function attempts(journal: JournalEntries, what: Step & { do: 'run' }, path: str
   journal.node(path, { parent })
   what.results.forEach((outcome, index) => {
     const number = index + 1
-    journal.attempt(path, number, what.agent ? { agent_span_id: journal.span(`agent ${path} ${number}`) } : {})
+    if (what.agent) work(journal, path, number)
+    else journal.attempt(path, number)
     const owner = { node: path, visit: 1, index: 0, name: 'x', span_id: journal.span(`check ${path} ${number}`) }
     if (what.check) {
       const check = { ...owner, attempt_id: `${path}@1.${number}`, level: 'L1', required: true }
@@ -100,6 +101,15 @@ function attempts(journal: JournalEntries, what: Step & { do: 'run' }, path: str
   journal.nodeFinished(path, what.results.at(-1) as Result)
 }
 
+/** An agent that calls models and tools; one of the tools is still at work when it ends. */
+function work(journal: JournalEntries, path: string, number: number): void {
+  journal.agentAttempt(path, number).wait(5)
+  journal.modelCalled(path, number, 'first', { model: 'claude-sonnet-5', from: -60_000, to: 60_000 })
+  journal.toolStarted(path, number, 'a').toolStarted(path, number, 'b')
+  journal.toolFinished(path, number, 'a', { ok: false, exit_code: 1 })
+  journal.modelCalled(path, number, 'second', { error: { code: 'rate_limited', message: 'slow down' } })
+}
+
 function journalOf(steps: readonly Step[]): JournalEntries {
   const journal = new JournalEntries().created()
   for (const what of steps) play(journal, what, '', journal.runSpan)
@@ -110,6 +120,7 @@ const openedBy = (event: Event): string[] => [
   ...(/\.(created|resumed|started|skipped)$/.test(event.type) && typeof event['span_id'] === 'string'
     ? [event['span_id']]
     : []),
+  ...(event.type === 'model.called' ? [event.span_id] : []),
   ...(event.type === 'attempt.started' && event.agent_span_id !== undefined ? [event.agent_span_id] : []),
 ]
 
@@ -120,7 +131,11 @@ function expectEachOnce(entries: readonly Entry[], ended: readonly SpanRecord[])
   for (const [index, span] of ended.entries()) {
     expect(span.endUs).toBeGreaterThan(span.startUs)
     const parent = ended[order.get(span.parentSpanId ?? '') ?? -1]
-    if (parent && span.subject !== 'run') expect(order.get(parent.spanId)).toBeGreaterThan(index)
+    if (parent && span.subject !== 'run') {
+      expect(order.get(parent.spanId)).toBeGreaterThan(index)
+      expect(span.startUs).toBeGreaterThanOrEqual(parent.startUs)
+      expect(span.endUs).toBeLessThanOrEqual(parent.endUs)
+    }
     for (const event of span.events) expect(event.atUs).toBeLessThanOrEqual(span.endUs)
   }
 }
