@@ -126,6 +126,8 @@ export const attemptEvents = [
     delay_ms: z.number(),
     due_at: z.string(),
     failure: failureSchema,
+    /** Agents: another one takes over; it uses no retry of the policy. */
+    fallback: z.boolean().optional(),
   }),
   event('retry_context.assembled', {
     ...attempt,

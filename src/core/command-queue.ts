@@ -1,6 +1,8 @@
 // Owns: the pending commands of a state and how they are made from nodes. Only evolve calls it.
+import { chosenFor, modelOf } from './choose-agent.ts'
 import type { Command, Place, RunAttempt, Stop } from './commands.ts'
 import { visitId } from './ids.ts'
+import { sessionFor } from './sessions.ts'
 import { branchOf, scopesOutward, type RunState, type Scope } from './state.ts'
 import type { NodeState } from './node-state.ts'
 
@@ -81,6 +83,7 @@ export function placeOf(state: RunState, scope: Scope, node: NodeState | undefin
 
 export function attemptCommand(state: RunState, node: NodeState, childSpanId: string): RunAttempt {
   const attempt = node.attempt!
+  const agent = chosenFor(node)?.spec
   return {
     kind: 'attempt',
     id: attempt.id,
@@ -93,6 +96,7 @@ export function attemptCommand(state: RunState, node: NodeState, childSpanId: st
     item: branchOf(node.scope)?.item,
     prior: node.prior.map(({ attempt_id, failure }) => ({ attempt_id, failure })),
     left: {},
-    agent: node.def.kind === 'agent' ? node.def.agent : undefined,
+    agent: agent && { ...agent, model: modelOf(agent, node.inputs) },
+    session: agent && sessionFor(state, node, agent),
   }
 }

@@ -1,10 +1,12 @@
 // Owns: decisions about attempts: start, what effects report about them, checks, whether there is another one.
+import { chosenFor, codesOf, hasFallback, modelOf } from './choose-agent.ts'
 import { environmentExpressions, evaluateAll, type Site } from './evaluation.ts'
 import type { Event, EventOf } from './events.ts'
 import { isRetryable, resultOf } from './failure.ts'
 import { completeFailure, failure } from './failures.ts'
 import { attemptId, spanIdOf } from './ids.ts'
 import type { InputOf, Refusal } from './inputs.ts'
+import type { JsonObject } from './json.ts'
 import { LIMITS } from './limits.ts'
 import type { Outcome } from './outcome.ts'
 import { identity, stale } from './attempt-identity.ts'
@@ -36,6 +38,7 @@ export function decideStart(state: RunState, node: NodeState): Event[] {
     inputs: evaluated.value ?? {},
     ...(number > 1 && node.delayMs !== undefined && { delay_ms: node.delayMs }),
     ...(before && { retry_of: before.span_id }),
+    ...whoDoesIt(node, evaluated.value ?? {}),
     ...(node.def.timeout_ms !== undefined && { timeout_ms: node.def.timeout_ms }),
     ...(node.def.stall_timeout_ms !== undefined && { stall_timeout_ms: node.def.stall_timeout_ms }),
   }
@@ -54,9 +57,20 @@ export function decideStart(state: RunState, node: NodeState): Event[] {
   ]
 }
 
-/** Lost attempts use no retry budget: the bound grows with them. */
+function whoDoesIt(node: NodeState, inputs: JsonObject): Partial<EventOf<'attempt.started'>> {
+  const who = chosenFor(node)
+  if (!who) return {}
+  const model = modelOf(who.spec, inputs)
+  return {
+    agent: who.spec.use,
+    ...(model !== undefined && { model }),
+    ...(who.chosen && { chosen: who.chosen }),
+  }
+}
+
+/** Lost attempts and those of fallbacks use no retry budget: the bound grows with them. */
 const maxAttempts = (node: NodeState): number =>
-  Math.max(1, node.def.retry.max_attempts - node.retriesCarried) + node.lostInVisit
+  Math.max(1, node.def.retry.max_attempts - node.retriesCarried) + node.lostInVisit + node.fallbacksInVisit
 
 function usedUpAttempts(state: RunState, node: NodeState): BudgetState | undefined {
   for (const budget of budgetsOf(state, node)) {
@@ -105,6 +119,7 @@ export function decideOutcome(state: RunState, input: InputOf<'attempt.outcome'>
     ...(outcome.usage && { usage: outcome.usage }),
     ...(outcome.cost && { cost: outcome.cost }),
     ...(outcome.process && { process: outcome.process }),
+    ...(outcome.session && { session: outcome.session }),
     duration_ms: outcome.duration_ms,
   }
   if (!reason && !outcome.skipped && node.def.checks.length > 0 && !node.stop)
@@ -201,17 +216,19 @@ export function decideRetryOf(state: RunState, node: NodeState, now: number): Ev
   if (node.step !== 'concluding' || !attempt?.failure || attempt.lost || node.settled || node.stop || state.cancel)
     return undefined
   const { retry } = node.def
-  if (!isRetryable(attempt.failure.code, retry.on) || blockingBudget(state, node)) return undefined
-  const used = node.retriesInVisit + node.retriesCarried
-  if (used + 1 >= retry.max_attempts || node.attemptsInVisit >= LIMITS.attempts) return undefined
-  const delay = retryDelay(retry, used + 1, state.runId, attempt.id)
+  if (blockingBudget(state, node) || node.attemptsInVisit >= LIMITS.attempts) return undefined
+  const fallback = node.def.kind === 'agent' && hasFallback(node.def.agent, codesOf(node))
+  const used = node.retriesInVisit - node.fallbacksInVisit + node.retriesCarried
+  if (!fallback && (!isRetryable(attempt.failure.code, retry.on) || used + 1 >= retry.max_attempts)) return undefined
+  const delay = fallback ? 0 : retryDelay(retry, used + 1, state.runId, attempt.id)
   return {
     type: 'retry.scheduled',
     ...identity(node),
     next_attempt: attempt.number + 1,
-    max: maxAttempts(node),
+    max: maxAttempts(node) + (fallback ? 1 : 0),
     delay_ms: delay,
     due_at: toTimestamp(now + delay),
     failure: attempt.failure,
+    ...(fallback && { fallback }),
   }
 }

@@ -81,6 +81,7 @@ function endOfChecks(node: NodeState): Event {
     ...(acted.usage && { usage: acted.usage }),
     ...(acted.cost && { cost: acted.cost }),
     ...(acted.process && { process: acted.process }),
+    ...(acted.session && { session: acted.session }),
     duration_ms: acted.duration_ms,
     span_id: attempt.spanId,
   }

@@ -4,6 +4,7 @@ import type { EventOf } from './events.ts'
 import { retryHooks } from './hook-list.ts'
 import { visitId } from './ids.ts'
 import { checkOrder } from './policy.ts'
+import { rememberSession } from './sessions.ts'
 import { freeSlot, retakeSlot, takeSlot } from './slots.ts'
 import { addSpend, addToRollups, endWork, forBudgets, startWork, stopClocks, worksThroughout } from './spend.ts'
 import { nothingSpent } from './spent.ts'
@@ -28,6 +29,7 @@ export function onStarted(state: RunState, event: EventOf<'attempt.started'>, at
     number: event.attempt,
     spanId: event.span_id,
     max: event.max,
+    agent: event.agent,
     startedAt: at,
     open: true,
     waiting: false,
@@ -49,7 +51,9 @@ export function onStarted(state: RunState, event: EventOf<'attempt.started'>, at
 
 export function onProgressed(state: RunState, event: EventOf<'attempt.progressed'>): void {
   const node = nodeAt(state, event.node)
-  if (node?.attempt?.id === event.attempt_id && node.attempt.open) addSpend(state, node, event.usage, event.cost)
+  if (node?.attempt?.id !== event.attempt_id || !node.attempt.open) return
+  rememberSession(state, node, event.session)
+  addSpend(state, node, event.usage, event.cost)
 }
 
 export function onWaiting(state: RunState, event: EventOf<'attempt.waiting'>, at: number): void {
@@ -74,6 +78,7 @@ export function onActed(state: RunState, event: EventOf<'attempt.acted'>, at: nu
   endWaiting(state, node, at)
   node.attempt!.acted = event
   node.step = 'checking'
+  rememberSession(state, node, event.session)
   addSpend(state, node, event.usage, event.cost)
   dropCommand(state, event.attempt_id)
   state.agenda.add(node)
@@ -83,6 +88,7 @@ export function onFinished(state: RunState, event: EventOf<'attempt.finished'>, 
   const node = openNode(state, event)
   if (!node) return
   endWaiting(state, node, at)
+  rememberSession(state, node, event.session)
   addSpend(state, node, event.usage, event.cost)
   const attempt = closeAttempt(state, node)
   attempt.result = event.result
@@ -150,6 +156,7 @@ export function onRetryScheduled(state: RunState, event: EventOf<'retry.schedule
   state.agenda.delete(node)
   node.step = 'backoff'
   node.retriesInVisit++
+  if (event.fallback) node.fallbacksInVisit++
   node.notBefore = fromTimestamp(event.due_at)
   node.delayMs = event.delay_ms
   node.retriesTotal++

@@ -1,5 +1,6 @@
 // Owns: the fold of a visit's events: started, skipped, finished; gates, timers, routes, the breaker's counts.
 import { addCommand, dropTimers, setTimeoutTimer, timerId } from './command-queue.ts'
+import { codesOf, isOwnFailure } from './choose-agent.ts'
 import type { EventOf } from './events.ts'
 import type { Failure } from './failure.ts'
 import { childPrefix } from './ids.ts'
@@ -66,6 +67,7 @@ function beginVisit(state: RunState, node: NodeState, event: EventOf<'node.start
     enterVia: undefined,
     attemptsInVisit: 0,
     retriesInVisit: 0,
+    fallbacksInVisit: 0,
     retriesCarried: carried,
     lostInVisit: 0,
     lostInARow: 0,
@@ -211,6 +213,8 @@ export function onFinished(state: RunState, event: EventOf<'node.finished'>, at:
     stop: node.stop,
   } satisfies Partial<NodeState>)
   endWork(state, node, at)
+  if (isFailing(event.result) && !event.canceled_run)
+    node.memory.failedBefore += codesOf(node).filter(isOwnFailure).length
   if (node.inner && endedWell(event.result)) closeInner(state, node)
   inheritHealth(node)
   const counts = isFailing(event.result) && !node.tolerated && !event.route

@@ -11,6 +11,8 @@ export interface NodeView {
   readonly failure: Failure | null
   readonly visits: number
   readonly attempts: number
+  /** Id of the latest conversation of its agent. */
+  readonly session: string | null
 }
 
 /** What an expression may see. Nodes and status are looked up only when asked for, so evaluating stays O(what is used). */

@@ -67,11 +67,15 @@ export interface NodeState {
   settled: Settled | undefined
   inputs: JsonObject
   attempt: AttemptState | undefined
+  /** What outlives its visits. */
+  readonly memory: Memory
   /** Over all visits. */
   attemptsTotal: number
   retriesTotal: number
   attemptsInVisit: number
   retriesInVisit: number
+  /** Of those, the ones that use none of the retry policy: another agent took over. */
+  fallbacksInVisit: number
   /** Retries that earlier visits used and a manual retry did not reset. */
   retriesCarried: number
   lostInVisit: number
@@ -116,6 +120,13 @@ export interface NodeState {
   workingIn: number
 }
 
+export interface Memory {
+  /** Id of the latest conversation of its agents. */
+  session: string | undefined
+  /** Failed attempts of the visits before that failed. */
+  failedBefore: number
+}
+
 export interface Settled {
   readonly failure?: Failure | undefined
   readonly label?: string | undefined
@@ -129,6 +140,8 @@ export interface AttemptState {
   readonly number: number
   readonly spanId: string
   readonly max: number
+  /** Agents: who does it. */
+  readonly agent: string | undefined
   readonly startedAt: number
   open: boolean
   waiting: boolean
@@ -256,10 +269,12 @@ export function newNode(def: Node, scope: Scope): NodeState {
     settled: undefined,
     inputs: {},
     attempt: undefined,
+    memory: { session: undefined, failedBefore: 0 },
     attemptsTotal: 0,
     retriesTotal: 0,
     attemptsInVisit: 0,
     retriesInVisit: 0,
+    fallbacksInVisit: 0,
     retriesCarried: 0,
     lostInVisit: 0,
     lostInARow: 0,

@@ -16,10 +16,11 @@ export function reopen(
   if (!node) return
   openWay(state, node.scope)
   reopenNodes(state, node.scope, node)
-  const carried = retry.reset_count ? 0 : node.retriesCarried + node.retriesInVisit
+  const carried = retry.reset_count ? 0 : node.retriesCarried + node.retriesInVisit - node.fallbacksInVisit
   if (retry.reset_count) {
     state.signatures.delete(pathWithoutVisits(node.path))
     node.visitsCounted = 0
+    node.memory.failedBefore = 0
   }
   withdraw(node)
   node.scope.finished.delete(node)

@@ -117,6 +117,7 @@ function viewOf(node: NodeState): NodeView {
     failure: done ? (node.failure ?? null) : null,
     visits: node.visits,
     attempts: node.attemptsTotal,
+    session: node.memory.session ?? null,
   }
 }
 

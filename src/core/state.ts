@@ -7,6 +7,7 @@ import type { Failure, Result } from './failure.ts'
 import { graphOf, type Graph } from './graph.ts'
 import { pathWithoutVisits } from './ids.ts'
 import type { Json, JsonObject } from './json.ts'
+import type { Session } from './outcome.ts'
 import type { Node, Pipeline } from './pipeline.ts'
 
 import { newNode, type BudgetState, type HookRun, type NodeState } from './node-state.ts'
@@ -48,6 +49,8 @@ export interface RunState {
   readonly attempts: Map<string, NodeState>
   readonly gates: Map<string, NodeState>
   cancel: Cancel | undefined
+  /** Conversations of agents by id, the latest last. */
+  readonly sessions: Map<string, Session>
   readonly signatures: Map<string, Map<string, number>>
   /** By `scopePath`. */
   readonly budgets: Map<string, BudgetState>
@@ -146,6 +149,7 @@ export function newRun(pipeline: Pipeline, expressions: Expressions): RunState {
     attempts: new Map(),
     gates: new Map(),
     cancel: undefined,
+    sessions: new Map(),
     signatures: new Map(),
     budgets: new Map(),
     hookFailures: [],
