@@ -2,8 +2,8 @@
 import type { z } from 'zod'
 import type { AgentChoice, AgentName, AgentSpec } from '../core/agent.ts'
 import { parseDuration } from '../core/duration.ts'
-import type { JsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
+import { expressionsIn } from '../core/template.ts'
 import { commandOf, type Shell } from './commands-of.ts'
 import type { agent } from './schema-agent.ts'
 
@@ -20,7 +20,7 @@ export function agentOf(file: AgentFile, prompt: string | undefined, shell: Shel
     permission: file.permission ?? 'workspace',
     allowed_tools: file.allowed_tools,
     denied_tools: file.denied_tools,
-    output_schema: file.output_schema as JsonObject | undefined,
+    output_schema: file.output_schema,
     session: file.session ?? 'new',
     env_allow: file.env_allow,
     home: file.home ?? 'user',
@@ -35,6 +35,15 @@ export function agentOf(file: AgentFile, prompt: string | undefined, shell: Shel
       linger_ms: ms(stalls.linger) ?? LIMITS.agentLingerMs,
     },
   })
+}
+
+/** Every expression of an agent and of who may take its place: of templates, and of scripts, whose values travel as bindings. */
+export function agentExpressions({ output_schema: _, ...agent }: AgentSpec): Set<string> {
+  const found = expressionsIn(agent)
+  for (const { command } of [agent, ...agent.fallback, ...(agent.escalate ? [agent.escalate] : [])]) {
+    if (command && 'script' in command) for (const { expression } of command.bindings) found.add(expression)
+  }
+  return found
 }
 
 /** What is left out stays as it was as long as the agent is the same. */

@@ -1,5 +1,6 @@
 // Owns: the TypeScript way to write a pipeline: typed functions that build a definition in camelCase. Must not: check or
 // fill in anything; a definition goes through the same schema and rules as YAML (definition.ts).
+import type { AgentName, Permission, Provider, StallAction } from '../core/agent.ts'
 import type { CallFunction } from '../core/call.ts'
 import type { FailureClass, FailureCode } from '../core/failure.ts'
 import type { Json, JsonObject } from '../core/json.ts'
@@ -44,10 +45,9 @@ export interface BudgetOption {
   readonly mode?: 'audit' | 'enforce'
 }
 
-export interface CheckOption {
-  /** Default: the command. */
+interface CheckBase {
+  /** Default: what it checks. */
   readonly name?: string
-  readonly run: CommandOption
   /** Checks run in order of level; default L1. */
   readonly level?: 'L0' | 'L1' | 'L2' | 'L3'
   /** Whether its failure fails the attempt; default true. */
@@ -55,6 +55,25 @@ export interface CheckOption {
   /** Default 10m. */
   readonly timeout?: Duration
 }
+/** Exactly one of run, files, forbid, scope, outputs. Globs are relative to the working directory. */
+export type CheckOption = CheckBase &
+  (
+    | { readonly run: CommandOption }
+    /** Files that must be there and not be empty. */
+    | { readonly files: readonly Template[] }
+    /** What the attempt must not have touched (globs) or added (regular expressions; keys of well-known formats). */
+    | {
+        readonly forbid: {
+          readonly paths?: readonly Template[]
+          readonly patterns?: readonly string[]
+          readonly secrets?: boolean
+        }
+      }
+    /** Everything the attempt changed must match one of these. */
+    | { readonly scope: readonly Template[] }
+    /** JSON Schema of all its outputs together. */
+    | { readonly outputs: JsonObject }
+  )
 
 export type HookOption =
   | CommandOption
@@ -124,11 +143,54 @@ export interface RunOptions extends AttemptOptions {
 export interface CallOptions extends AttemptOptions {
   readonly call: CallFunction
 }
-interface AgentBase extends AttemptOptions {
-  /** claude, codex, gemini, opencode … */
-  readonly use: string
-  readonly model?: string
+/** Who does the work; the part that a fallback or an escalation replaces. */
+export interface AgentChoiceOption {
+  readonly use: AgentName
+  readonly model?: Template
+  /** Program in place of the client's own name on PATH. */
+  readonly program?: Template
+  /** More arguments for the client. */
+  readonly args?: readonly Template[]
+  /** `command` only: what reads the prompt on its standard input. */
+  readonly command?: CommandOption
+  /** `api` only; default anthropic. */
+  readonly provider?: Provider
+  readonly baseUrl?: Template
+  /** `api` only: variable that holds the key; default ANTHROPIC_API_KEY or OPENAI_API_KEY. */
+  readonly apiKeyEnv?: string
+}
+/** Without `use`: the same agent; what is left out stays as it was. */
+export type OtherAgentOption = Omit<AgentChoiceOption, 'use'> & { readonly use?: AgentName }
+
+interface AgentBase extends AttemptOptions, AgentChoiceOption {
   readonly maxTurns?: number
+  /** read: look only; workspace (default): edit and run commands in its directory; full: no bounds. */
+  readonly permission?: Permission
+  readonly allowedTools?: readonly Template[]
+  readonly deniedTools?: readonly Template[]
+  /** JSON Schema of its final answer; the keys of the answer become outputs. */
+  readonly outputSchema?: JsonObject
+  /** `new` (default), `continue`, or the id of a conversation: `${{ nodes.plan.session }}`. */
+  readonly session?: Template
+  /** Inherited variables it gets (`NAME` or `PREFIX_*`); default: all. */
+  readonly envAllow?: readonly string[]
+  readonly home?: 'user' | 'isolated'
+  /** Who takes over when it is rate limited or its provider is down. */
+  readonly fallback?: readonly OtherAgentOption[]
+  /** Who takes over after so many failed attempts. */
+  readonly escalate?: OtherAgentOption & { readonly after: number }
+  readonly stalls?: {
+    /** Without any event since the start for this long it hangs; default 60s. */
+    readonly start?: Duration
+    readonly onStart?: StallAction
+    /** When it is silent for longer than `stallTimeout`. */
+    readonly onSilence?: StallAction
+    /** The same call with the same result so many times is a loop; default 8. */
+    readonly repeats?: number
+    readonly onLoop?: StallAction
+    /** It gave its result and lives on: ended after this time; default 5s. */
+    readonly linger?: Duration
+  }
 }
 export type AgentOptions = AgentBase &
   (
@@ -177,6 +239,15 @@ export interface ChildOptions extends NodeOptions {
 }
 export type WaitOptions = NodeOptions & ({ readonly for: Template } | { readonly until: Template })
 
+/** US dollars per million tokens. */
+export interface PriceOption {
+  readonly input: number
+  readonly output: number
+  /** Default: as input. */
+  readonly cacheRead?: number
+  readonly cacheWrite?: number
+}
+
 export interface ParamOption {
   readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'array' | 'object'
   readonly default?: Json
@@ -205,6 +276,10 @@ export interface PipelineOptions {
   readonly maxParallel?: number
   readonly onFailure?: 'continue' | 'fail_fast'
   readonly hooks?: RunHooksOption
+  /** One short model call sums up failures with long or differing causes. */
+  readonly summaries?: { readonly agent: AgentChoiceOption }
+  /** Prices that go before the built-in table: `<model>` or `<provider>/<model>`. */
+  readonly prices?: { readonly [model: string]: PriceOption }
   /** As a child pipeline: what it gives its parent. */
   readonly outputs?: { readonly [name: string]: Json }
   readonly nodes: readonly NodeDefinition[]
@@ -261,9 +336,33 @@ export function call(id: string, step: CallFunction | CallOptions, options: Atte
   return node(id, typeof step === 'function' ? { ...options, call: step } : step)
 }
 
+const AGENT_KEYS = [
+  'use',
+  'model',
+  'program',
+  'args',
+  'command',
+  'provider',
+  'baseUrl',
+  'apiKeyEnv',
+  'prompt',
+  'promptFile',
+  'maxTurns',
+  'permission',
+  'allowedTools',
+  'deniedTools',
+  'outputSchema',
+  'session',
+  'envAllow',
+  'home',
+  'fallback',
+  'escalate',
+  'stalls',
+] as const satisfies readonly (keyof AgentOptions)[]
+
 /** A coding agent. */
 export function agent(id: string, options: AgentOptions): NodeDefinition {
-  return kind(id, 'agent', ['use', 'model', 'prompt', 'promptFile', 'maxTurns'], options)
+  return kind(id, 'agent', AGENT_KEYS, options)
 }
 
 /** The same nodes in several branches. */

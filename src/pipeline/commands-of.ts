@@ -1,7 +1,7 @@
 // Owns: commands, checks and hooks of a pipeline file in the form of the model.
 import { parseDuration } from '../core/duration.ts'
 import { LIMITS } from '../core/limits.ts'
-import { type Check, type CommandLine, type Hook, type HookEvent, type Hooks } from '../core/pipeline.ts'
+import { type Check, type CommandLine, type Hook, type HookEvent, type Hooks, type Rule } from '../core/pipeline.ts'
 import type { NodeFile } from './schema-node.ts'
 import { compileShell } from './shell.ts'
 
@@ -15,14 +15,31 @@ export function commandOf(run: string | readonly string[], shell: Shell): Comman
   return { shell, script, bindings }
 }
 
+type CheckFile = NonNullable<NodeFile['checks']>[number]
+
 export function checksOf(checks: NodeFile['checks'], shell: Shell): Check[] {
-  return (checks ?? []).map(({ name, run, level, required, timeout }) => ({
-    name: name ?? nameOf(run),
-    run: commandOf(run, shell),
-    level: level ?? 'L1',
-    required: required ?? true,
-    timeout_ms: durationMs(timeout) ?? LIMITS.checkTimeoutMs,
+  return (checks ?? []).map((check) => ({
+    name: check.name ?? nameOf(check.run ?? ruleTitle(check)),
+    ...(check.run === undefined ? { rule: ruleOf(check) } : { run: commandOf(check.run, shell) }),
+    level: check.level ?? 'L1',
+    required: check.required ?? true,
+    timeout_ms: durationMs(check.timeout) ?? LIMITS.checkTimeoutMs,
   }))
+}
+
+function ruleOf({ files, forbid, scope, outputs }: CheckFile): Rule {
+  if (files) return { required_files: files }
+  if (scope) return { scope }
+  if (outputs) return { outputs_schema: outputs }
+  const { paths = [], patterns = [], secrets = false } = forbid ?? {}
+  return { forbidden: { paths, patterns, secrets } }
+}
+
+function ruleTitle({ files, forbid, scope }: CheckFile): string {
+  if (files) return `files ${files.join(' ')}`
+  if (scope) return `scope ${scope.join(' ')}`
+  if (!forbid) return 'outputs'
+  return `forbid ${[...(forbid.paths ?? []), ...(forbid.patterns ?? []), ...(forbid.secrets ? ['secrets'] : [])].join(' ')}`
 }
 
 type HookFile = NonNullable<NonNullable<NodeFile['hooks']>[HookEvent]>[number]

@@ -47,6 +47,8 @@ class Converter {
   pipeline(definition: Raw, prefix: string): Raw {
     const file = renamed(definition)
     set(file, 'hooks', renamed)
+    set(file, 'summaries', (summaries) => set(renamed(summaries), 'agent', renamed))
+    set(file, 'prices', (prices) => mapped(prices, renamed))
     set(file, 'defaults', (defaults) => set(renamed(defaults), 'retry', renamed))
     file['nodes'] = this.#nodes(file['nodes'], prefix, 0)
     return file
@@ -60,7 +62,14 @@ class Converter {
   #node(definition: Raw, prefix: string, depth: number): Raw {
     const node = renamed(definition)
     const path = `${prefix}${String(node['id'])}`
-    for (const key of ['retry', 'hooks', 'agent', 'gate', 'child', 'wait']) set(node, key, renamed)
+    for (const key of ['retry', 'hooks', 'gate', 'child', 'wait']) set(node, key, renamed)
+    set(node, 'agent', (value) => {
+      const agent = set(set(renamed(value), 'escalate', renamed), 'stalls', renamed)
+      const { fallback } = agent
+      if (Array.isArray(fallback))
+        agent['fallback'] = fallback.map((other) => (isJsonObject(other) ? renamed(other) : other))
+      return agent
+    })
     set(node, 'fanout', (value) => {
       const fanout = set(renamed(value), 'join', renamed)
       if (fanout['nodes'] !== undefined) fanout['nodes'] = this.#nodes(fanout['nodes'], `${path}/`, depth + 1)
@@ -89,6 +98,9 @@ function renamed(value: object): Raw {
       .map(([key, item]) => [snakeCase(key), item]),
   )
 }
+
+const mapped = (raw: Readonly<Raw>, change: (value: Readonly<Raw>) => Raw): Raw =>
+  Object.fromEntries(Object.entries(raw).map(([key, value]) => [key, isJsonObject(value) ? change(value) : value]))
 
 function set(raw: Raw, key: string, change: (value: Readonly<Raw>) => Raw): Raw {
   const value = raw[key]

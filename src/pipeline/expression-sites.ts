@@ -83,13 +83,31 @@ class SiteCollector {
     this.#condition(raw['when'], [...path, 'when'], place)
     for (const route of node.routes) this.#condition(route.when, [...route.path, 'when'], { ...place, outcome: true })
     this.#command(raw['run'], [...path, 'run'], place, shell)
-    for (const key of ['env', 'cwd', 'agent', 'gate', 'wait']) this.#templates(raw[key], [...path, key], place)
+    for (const key of ['env', 'cwd', 'gate', 'wait']) this.#templates(raw[key], [...path, key], place)
+    this.#agent(asRaw(raw['agent']), [...path, 'agent'], place, shell)
     this.#templates(asRaw(raw['child'])['params'], [...path, 'child', 'params'], place)
     for (const [index, check] of asList(raw['checks']).entries()) {
-      this.#command(asRaw(check)['run'], [...path, 'checks', index, 'run'], { ...place, outcome: true }, shell)
+      const { run, files, scope, forbid } = asRaw(check)
+      const at = [...path, 'checks', index]
+      this.#command(run, [...at, 'run'], { ...place, outcome: true }, shell)
+      this.#templates({ files, scope, forbid }, at, { ...place, outcome: true })
     }
     this.#hooks(raw, path, { ...place, outcome: true }, shell)
     this.#fanout(asRaw(raw['fanout']), [...path, 'fanout'], place)
+  }
+
+  /** Its commands are scripts like those of `run`; its schema is data. */
+  #agent(
+    { command, output_schema: _, fallback, escalate, ...agent }: Raw,
+    path: Path,
+    place: Place,
+    shell: 'sh' | 'bash',
+  ): void {
+    this.#templates(agent, path, place)
+    this.#command(command, [...path, 'command'], place, shell)
+    for (const [index, other] of asList(fallback).entries())
+      this.#agent(asRaw(other), [...path, 'fallback', index], place, shell)
+    if (escalate !== undefined) this.#agent(asRaw(escalate), [...path, 'escalate'], place, shell)
   }
 
   #fanout(fanout: Raw, path: Path, place: Place): void {

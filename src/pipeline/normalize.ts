@@ -14,13 +14,14 @@ import {
   type NodeBase,
   type Param,
   type Pipeline,
+  type Retry,
 } from '../core/pipeline.ts'
 import { expressionsIn } from '../core/template.ts'
-import { agentOf } from './agent-of.ts'
+import { agentExpressions, agentOf, choiceOf } from './agent-of.ts'
 import { commandOf, checksOf, hooksOf, type Shell } from './commands-of.ts'
 import { checkExpression } from './expressions.ts'
 import { conditionOf } from './expression-sites.ts'
-import { retryOf } from './retry-of.ts'
+import { DECISION_RETRY, retryOf } from './retry-of.ts'
 import type { NodeFile } from './schema-node.ts'
 import type { PipelineFile } from './schema.ts'
 import type { Path } from './yaml-source.ts'
@@ -53,6 +54,8 @@ export function normalize(file: PipelineFile, embedded: Embedded): Pipeline {
     max_parallel: file.max_parallel ?? LIMITS.maxParallel,
     on_failure: file.on_failure ?? 'continue',
     hooks: hooksOf(file.hooks, 'sh'),
+    summaries: file.summaries && { agent: choiceOf(file.summaries.agent.use, file.summaries.agent, 'sh') },
+    prices: file.prices,
     outputs: file.outputs,
     nodes: nodesOf(file.nodes, ['nodes'], { defaults, embedded }),
   })
@@ -84,7 +87,7 @@ function nodeOf(file: NodeFile, needs: readonly string[], path: Path, context: C
     when: whenOf(file.when),
     routes: (file.routes ?? []).map((route) => compact({ when: routeWhenOf(route.when), to: route.to })),
     routed: file.routed ?? false,
-    retry: retryOf(attempts ? (file.retry ?? defaults.retry ?? 'none') : 'none'),
+    retry: retryOfNode(file, action.kind, context),
     timeout_ms: ms(file.timeout) ?? (attempts ? (ms(defaults.timeout) ?? LIMITS.attemptTimeoutMs) : undefined),
     stall_timeout_ms: stallOf(file.stall_timeout, action.kind),
     grace_ms: ms(file.grace) ?? LIMITS.graceMs,
@@ -106,6 +109,14 @@ function nodeOf(file: NodeFile, needs: readonly string[], path: Path, context: C
   return compact({ ...base, ...kind }) as Node
 }
 
+/** An agent that gave no valid label is told so and asked again; commands are only repeated where the pipeline says so. */
+function retryOfNode(file: NodeFile, kind: Node['kind'], { defaults }: Context): Retry {
+  if (!ATTEMPT_KINDS.includes(kind)) return retryOf('none')
+  const given = file.retry ?? defaults.retry
+  if (given !== undefined) return retryOf(given)
+  return kind === 'agent' && file.decision ? DECISION_RETRY : retryOf('none')
+}
+
 type Action = Node extends infer N
   ? N extends Node
     ? Omit<N, keyof NodeBase> & { readonly expressions: readonly string[] }
@@ -123,7 +134,7 @@ function actionOf(file: NodeFile, path: Path, context: Context): Action {
   if (file.agent) {
     const prompt = embedded.prompts.get(pathKey(path))
     const agent = agentOf(file.agent, prompt, file.shell ?? 'sh')
-    return { kind: 'agent', agent, expressions: [...expressionsIn(agent)] }
+    return { kind: 'agent', agent, expressions: [...agentExpressions(agent)] }
   }
   if (file.call) return { kind: 'call', call: { name: file.call.name }, expressions: [] }
   if (file.fanout) {

@@ -7,7 +7,7 @@ import { asRaw, Report, type Outline, type OutlineNode, type OutlineScope } from
 import { EXPRESSION_VARIABLES } from './rules-node.ts'
 import { textSource } from './yaml-source.ts'
 
-const NODE_FIELDS = ['result', 'label', 'outputs', 'failure', 'visits', 'attempts']
+const NODE_FIELDS = ['result', 'label', 'outputs', 'failure', 'visits', 'attempts', 'session']
 const RUN_FIELDS = ['id', 'name', 'key', 'labels', 'trace_id', 'execution']
 const OUTCOME_VARIABLES = ['result', 'label', 'failure']
 const BRANCH_VARIABLES = ['branch', 'item']

@@ -7,6 +7,9 @@ import { CEL_KEYWORDS, isCelName } from './cel.ts'
 import { didYouMean } from './diagnostic.ts'
 import { asList, asRaw, asStrings, scopesOf, type Outline, type OutlineNode, type Raw, type Report } from './outline.ts'
 import { isOfType } from './params.ts'
+import { checkAgent, checkSummaries } from './rules-agent.ts'
+import { checkChecks } from './rules-check.ts'
+import { checkJsonSchema } from './rules-json-schema.ts'
 import { KIND_KEYS } from './schema-node.ts'
 
 /** Variables that expressions always see; `as` cannot take their names. */
@@ -25,6 +28,7 @@ export const EXPRESSION_VARIABLES = [
 /** Runs all rules about single nodes and about the head of the file. `typescript` = functions are possible. */
 export function checkNodes(outline: Outline, report: Report, typescript: boolean): void {
   checkParams(outline.raw, report)
+  checkSummaries(outline.raw, report)
   const secrets = asStrings(outline.raw['secrets'])
   for (const scope of scopesOf(outline.root)) {
     for (const node of scope.nodes) {
@@ -34,7 +38,9 @@ export function checkNodes(outline: Outline, report: Report, typescript: boolean
       checkDecision(node, report)
       if (node.kind === 'gate') checkGate(node, report)
       if (node.kind === 'fanout') checkFanout(node, report)
-      if (node.kind === 'agent') checkAgent(node, report)
+      if (node.kind === 'agent') checkAgent(node, outline, report)
+      checkChecks(node, report)
+      checkOutputs(node, report)
       if (node.kind === 'wait') checkOne(node, 'wait', ['for', 'until'], report)
     }
   }
@@ -165,6 +171,11 @@ function checkGate(node: OutlineNode, report: Report): void {
   }
 }
 
+function checkOutputs(node: OutlineNode, report: Report): void {
+  for (const [name, schema] of Object.entries(asRaw(node.raw['outputs'])))
+    checkJsonSchema(schema, [...node.path, 'outputs', name], report)
+}
+
 function checkOne(node: OutlineNode, kind: string, keys: readonly string[], report: Report): void {
   const given = keys.filter((key) => asRaw(node.raw[kind])[key] !== undefined)
   if (given.length === 1) return
@@ -236,8 +247,4 @@ function checkAs(name: unknown, path: readonly PropertyKey[], report: Report): v
       'choose another name',
     )
   }
-}
-
-function checkAgent(node: OutlineNode, report: Report): void {
-  checkOne(node, 'agent', ['prompt', 'prompt_file'], report)
 }

@@ -33,7 +33,11 @@ const stalls = z.strictObject({
   start: duration.optional().describe('Without any event since the start for this long it hangs; default 60s.'),
   on_start: action.describe('end (default): the attempt ends as stalled, retry goes on from there; wait: only say so.'),
   on_silence: action.describe('The same for silence longer than stall_timeout.'),
-  repeats: positive.optional().describe('The same call with the same result so many times is a loop; default 8.'),
+  repeats: z
+    .int(says('expected a whole number'))
+    .min(2, says('must be at least 2'))
+    .optional()
+    .describe('The same call with the same result so many times is a loop; default 8.'),
   on_loop: action.describe('The same for a loop.'),
   linger: duration.optional().describe('It gave its result and lives on: ended after this time; default 5s.'),
 })
@@ -57,7 +61,10 @@ export const agent = z.strictObject({
   session: text
     .optional()
     .describe('new (default), continue (the conversation of the last attempt), or an id: ${{ nodes.plan.session }}.'),
-  env_allow: z.array(text).optional().describe('Inherited variables it gets (NAME or PREFIX_*); default: all.'),
+  env_allow: z
+    .array(z.string().regex(/^(?:[A-Za-z_][A-Za-z0-9_]*\*?|\*)$/, says('expected NAME or PREFIX_*')))
+    .optional()
+    .describe('Inherited variables it gets (NAME or PREFIX_*); default: all.'),
   home: z.enum(['user', 'isolated']).optional().describe("isolated: a home directory of the run's own; default user."),
   fallback: z.array(other).optional().describe('Who takes over when it is rate limited or its provider is down.'),
   escalate: other

@@ -29,7 +29,7 @@ export function checkShape(source: Source, spell: Spelling): { file?: PipelineFi
 }
 
 /** Keys under which everything is the user's own data; `x-` means nothing special there. */
-const DATA_KEYS = new Set(['params', 'default', 'enum', 'env', 'outputs', 'each', 'matrix'])
+const DATA_KEYS = new Set(['params', 'default', 'enum', 'env', 'outputs', 'output_schema', 'each', 'matrix', 'prices'])
 
 function withoutFreeKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutFreeKeys)

@@ -20,7 +20,6 @@ import {
   text,
 } from './schema-terms.ts'
 
-
 const join = z.union(
   [
     z.enum(['all', 'any']),

@@ -60,12 +60,32 @@ export const nodeHooks = z.strictObject({
   on_retry: z.array(hook).optional().describe('Run before each retry.'),
 })
 
+const globs = z.array(text).min(1)
 export const check = z.strictObject({
-  name: text.optional().describe('Shown in the journal and in traces; default: the command.'),
-  run: command.describe('A shell command (string) or a program with arguments (list).'),
+  name: text.optional().describe('Shown in the journal and in traces; default: what it checks.'),
+  run: command.optional().describe('A shell command (string) or a program with arguments (list).'),
+  files: globs.optional().describe('Files (globs) that must be there and not be empty.'),
+  forbid: z
+    .strictObject({
+      paths: globs.optional().describe('Files (globs) the attempt must not have created, changed or deleted.'),
+      patterns: globs.optional().describe('Regular expressions that no line it added may match.'),
+      secrets: z.boolean().optional().describe('true: no line it added may hold a key of a well-known format.'),
+    })
+    .optional()
+    .describe('What the attempt must not have done.'),
+  scope: globs.optional().describe('Everything the attempt changed must match one of these globs.'),
+  outputs: z.record(z.string(), json).optional().describe('JSON Schema of all its outputs together.'),
   level: z.enum(['L0', 'L1', 'L2', 'L3']).optional().describe('Checks run in order of level; default L1.'),
   required: z.boolean().optional().describe('Whether its failure fails the attempt; default true.'),
   timeout: duration.optional().describe('Default 10m.'),
+})
+
+const dollars = z.number(says('expected US dollars per million tokens')).min(0, says('must not be negative'))
+export const price = z.strictObject({
+  input: dollars.describe('US dollars per million input tokens.'),
+  output: dollars.describe('US dollars per million output tokens.'),
+  cache_read: dollars.optional().describe('Default: as input.'),
+  cache_write: dollars.optional().describe('Default: as input.'),
 })
 
 const retryCodes = [...Object.keys(FAILURE_CLASSES).filter((name) => name !== 'skip'), ...FAILURE_CODES] as [

@@ -2,6 +2,7 @@
 // itself (rules-*.ts do).
 import { z } from 'zod'
 import type { JsonObject } from '../core/json.ts'
+import { summaryAgent } from './schema-agent.ts'
 import { nodeSchema } from './schema-node.ts'
 import {
   budget,
@@ -11,6 +12,7 @@ import {
   param,
   paramName,
   positive,
+  price,
   retry,
   runHooks,
   says,
@@ -43,6 +45,14 @@ export const pipelineSchema = z.strictObject({
     .optional()
     .describe('What a failed node does to nodes that do not depend on it; default continue.'),
   hooks: runHooks.optional().describe('Commands at the end of the run.'),
+  summaries: z
+    .strictObject({ agent: summaryAgent.describe('Who writes them.') })
+    .optional()
+    .describe('One short model call sums up failures with long or differing causes; it replaces no reason.'),
+  prices: z
+    .record(z.string(), price)
+    .optional()
+    .describe('Prices that go before the built-in table: <model> or <provider>/<model>.'),
   outputs: z
     .record(z.string(), json)
     .optional()

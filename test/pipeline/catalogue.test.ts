@@ -273,6 +273,7 @@ test('all problems are reported at once, in file order', async () => {
     'p.yaml:4:45 expression',
     'p.yaml:5:10 duplicate-id',
     'p.yaml:5:20 wrong-value',
+    'p.yaml:5:26 wrong-value',
   ])
 })
 

@@ -10,6 +10,7 @@ const view = (fields: Partial<NodeView>): NodeView => ({
   label: null,
   outputs: {},
   failure: null,
+  session: null,
   visits: 0,
   attempts: 0,
   ...fields,

@@ -224,12 +224,12 @@ test('prompt files and child pipelines are embedded, relative to the file that n
     {
       'prompts/a.md': 'Do ${{ run.id }}',
       'sub/child.yaml':
-        'name: child\nparams: { n: { type: integer } }\noutputs: { m: "${{ nodes.c.label }}" }\nnodes: [{ id: c, agent: { use: x, prompt_file: c.md } }]\n',
+        'name: child\nparams: { n: { type: integer } }\noutputs: { m: "${{ nodes.c.label }}" }\nnodes: [{ id: c, agent: { use: codex, prompt_file: c.md } }]\n',
       'sub/c.md': 'inner',
     },
   )
   expect(pipeline.nodes[0]).toMatchObject({
-    agent: { use: 'claude', prompt: 'Do ${{ run.id }}', prompt_file: 'prompts/a.md' },
+    agent: { use: 'claude', prompt: 'Do ${{ run.id }}' },
     expressions: ['run.id'],
   })
   expect(pipeline.nodes[1]).toMatchObject({
