@@ -1,21 +1,15 @@
 // Owns: one attempt of a `run` node: the command, its files, what it said, the merged outcome.
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import type { RunAttempt } from '../core/commands.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { RunNode } from '../core/pipeline.ts'
 import { toTimestamp } from '../core/time.ts'
+import { conclude, recordLeftovers, subjectOf, tellRetryContext, type Standing } from './attempt-conclusion.ts'
 import { prepare, startCommand, type CommandPlan, type Ground, type Prepared, type Ran } from './command-run.ts'
 import { brokenOutcome } from './broken-outcome.ts'
 import type { Report, Running } from './context.ts'
-import { OUTCOME_FILE, OUTPUTS_FILE, RETRY_CONTEXT_FILE } from './environment.ts'
-import { maskedOutcome } from './masked-outcome.ts'
-import { endedObservation } from './processes.ts'
 import { messageOf } from './reason.ts'
-import { mergeOutcome, type Reported, type Subject } from './reported-outcome.ts'
-import { retryContext } from './retry-context.ts'
-import { lookBefore, readSaid, warningEvent, type Before, type Stay, type WorkingDirectories } from './status-files.ts'
+import { lookBefore, type Before, type Stay, type WorkingDirectories } from './status-files.ts'
 
 export type CommandAttempt = RunAttempt & { readonly node: RunNode }
 
@@ -27,29 +21,14 @@ export function startAttempt(
   report: Report,
 ): Running {
   const { context, files } = ground
-  const subject: Subject = {
-    node: command.place.node,
-    visit: command.place.visit,
-    attempt: command.attempt,
-    attempt_id: command.id,
-  }
   const prepared = prepare(ground, { line: command.node.run, inputs: command.inputs, place: command.place })
   if ('failure' in prepared) return refuse(prepared, report)
   const directory = files.directory(command.id)
-  const told = retryContext(command)
-  if (told !== undefined) {
-    files.write(directory, RETRY_CONTEXT_FILE, told)
-    const prior = command.prior.map((before) => before.attempt_id)
-    report.observed({
-      type: 'retry_context.assembled',
-      ...subject,
-      bytes: Buffer.byteLength(told),
-      prior_attempt_ids: prior,
-    })
-  }
+  const standing: Standing = { ground, command, directory, subject: subjectOf(command), report }
+  tellRetryContext(standing)
   const stay = directories.enter(prepared.cwd)
   const before = lookBefore(prepared.cwd, context.runId)
-  const run = startCommand(ground, planOf(ground, command, { directory, subject, report, prepared }), prepared)
+  const run = startCommand(ground, planOf(standing, command, prepared), prepared)
   if ('failure' in run) {
     directories.leave(stay)
     return refuse(run, report)
@@ -62,7 +41,7 @@ export function startAttempt(
   }
   void run.done
     .finally(() => directories.leave(stay))
-    .then((ran) => finish(ground, command, { directory, subject, report, prepared, before, stay }, ran))
+    .then((ran) => finish(standing, { prepared, before, stay }, ran))
     .catch(brokenOutcome)
     .then((outcome) => report.outcome(outcome))
   return run
@@ -73,17 +52,10 @@ function refuse({ failure }: Pick<Outcome, 'failure'>, report: Report): Running 
   return { stop: () => {} }
 }
 
-interface Surroundings {
-  readonly directory: string
-  readonly subject: Subject
-  readonly report: Report
-  readonly prepared: Prepared
-}
-
 function planOf(
-  { files }: Ground,
+  { ground: { files }, directory, subject, report }: Standing,
   command: CommandAttempt,
-  { directory, subject, report, prepared }: Surroundings,
+  prepared: Prepared,
 ): CommandPlan {
   const { node } = command
   const capped = (stream: string) => (limitBytes: number) =>
@@ -133,62 +105,20 @@ function writeCommand({ files }: Ground, command: CommandAttempt, prepared: Prep
 }
 
 function finish(
-  { context, files, kept }: Ground,
-  command: CommandAttempt,
-  {
-    directory,
-    subject,
-    report,
-    prepared,
-    before,
-    stay,
-  }: Surroundings & { readonly before: Before; readonly stay: Stay },
+  standing: Standing,
+  { prepared, before, stay }: { readonly prepared: Prepared; readonly before: Before; readonly stay: Stay },
   { ending, failure, process }: Ran,
 ): Outcome {
-  const ended = endedObservation(
-    ending.ended,
-    ending.halt ? 'the attempt was ended' : 'left behind by the attempt',
-    command.id,
-  )
-  if (ended) report.observed(ended)
-  if (ending.left > 0) {
-    kept.add(ending.pid!)
-    const message = `${ending.left} ${ending.left === 1 ? 'process stays' : 'processes stay'} until the run ends (leave_running)`
-    report.observed(warningEvent({ code: 'left_running', message }, subject.node, command.id))
-  }
-  const said = readSaid({ cwd: prepared.cwd, attemptDir: directory, before, overlapped: stay.overlapped })
-  for (const warning of said.warnings) report.observed(warningEvent(warning, subject.node, command.id))
-  const merged = mergeOutcome(
+  recordLeftovers(standing, ending)
+  const outcome = conclude(
+    standing,
+    { cwd: prepared.cwd, before, stay },
     {
       failure,
-      said,
       ended: ending.halt !== undefined || ending.spawnError !== undefined,
       text: ending.stdout.tail,
-      decision: command.node.decision !== undefined,
-      declared: command.node.outputs,
       source: 'command',
     },
-    subject,
-  )
-  for (const observation of merged.observations) report.observed(context.mask.event(observation))
-  const { outcome, warning } = maskedOutcome(merged.outcome, context.mask)
-  if (warning) report.observed(warningEvent(warning, subject.node, command.id))
-  writeAfter(
-    files,
-    directory,
-    outcome,
-    said.source !== undefined || said.faults.length > 0 || Object.keys(said.textOutputs).length > 0,
   )
   return { ...outcome, process, duration_ms: ending.durationMs }
-}
-
-/** The outcome as it was understood takes the place of what the step wrote unmasked. */
-function writeAfter(files: Ground['files'], directory: string, outcome: Reported, spoke: boolean): void {
-  // A step may have made a directory of either.
-  if (spoke)
-    for (const name of [OUTPUTS_FILE, OUTCOME_FILE]) rmSync(join(directory, name), { force: true, recursive: true })
-  if (!spoke && !outcome.failure && outcome.label === undefined) return
-  const result = outcome.skipped ? 'skip' : outcome.failure ? 'failure' : outcome.partial ? 'partial' : 'success'
-  const { skipped: _skipped, partial: _partial, ...rest } = outcome
-  files.write(directory, OUTCOME_FILE, JSON.parse(JSON.stringify({ result, ...rest })) as JsonObject)
 }

@@ -1,30 +1,31 @@
-// Owns: the decision a step writes at the end of its text: the last fenced JSON block with a disposition or label.
-import { isJsonObject, type Json } from '../core/json.ts'
+// Owns: finding JSON that a step writes at the end of its text: the last fenced block of it.
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 
-export type Disposition =
-  | { readonly label: string; readonly message?: string | undefined }
-  | { readonly problem: string }
+export type Disposition = { readonly value: JsonObject } | { readonly problem: string }
 
-/** The decision of the last fenced block that is JSON (```json, or bare and beginning with a brace); undefined: there is none. */
+/** The object of the last fenced block that is JSON (```json, or bare and beginning with a brace); undefined: there is none. */
 export function lastDisposition(text: string): Disposition | undefined {
   const block = lastJsonBlock(text)
   if (block === undefined) return undefined
-  let value: Json
+  const found = lastJsonValue(block)
+  if ('problem' in found) return { problem: `${found.problem}; expected {"label": …}` }
+  const { value } = found
+  if (isJsonObject(value) && typeof (value['disposition'] ?? value['label']) === 'string') return { value }
+  return { problem: 'the last fenced JSON block has no disposition or label; expected {"label": …}' }
+}
+
+/** The value of the last fenced JSON block, or of the whole text when that is JSON; undefined: there is none. */
+export function lastJson(text: string): Json | undefined {
+  const found = lastJsonValue(lastJsonBlock(text) ?? text)
+  return 'value' in found ? found.value : undefined
+}
+
+function lastJsonValue(block: string): { readonly value: Json } | { readonly problem: string } {
   try {
-    value = JSON.parse(block) as Json
+    return { value: JSON.parse(block) as Json }
   } catch (error) {
-    return {
-      problem: `the last fenced JSON block of stdout is not valid JSON: ${(error as Error).message}; expected {"label": …}`,
-    }
+    return { problem: `the last fenced JSON block is not valid JSON: ${(error as Error).message}` }
   }
-  const label = isJsonObject(value) ? (value['disposition'] ?? value['label']) : undefined
-  if (typeof label !== 'string' || !isJsonObject(value)) {
-    return { problem: 'the last fenced JSON block of stdout has no disposition or label; expected {"label": …}' }
-  }
-  const message = [value['message'], value['reason'], value['summary'], value['notes']].find(
-    (said) => typeof said === 'string' && said !== '',
-  )
-  return { label, ...(typeof message === 'string' ? { message } : {}) }
 }
 
 /**

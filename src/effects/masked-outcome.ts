@@ -1,4 +1,5 @@
 // Owns: masking of what a step reports before anybody sees it (I8), so that later steps see what the journal holds.
+import type { Json } from '../core/json.ts'
 import type { Mask } from '../journal/masking.ts'
 import type { Reported } from './reported-outcome.ts'
 import type { Warning } from './status-files.ts'
@@ -8,7 +9,7 @@ export function maskedOutcome(
   reported: Reported,
   mask: Mask,
 ): { readonly outcome: Reported; readonly warning?: Warning } {
-  const { failure, outputs, notes, label, next } = reported
+  const { failure, outputs, notes, label, next, questions } = reported
   const maskedOutputs = outputs && mask.json(outputs)
   const outcome: Reported = {
     ...reported,
@@ -25,6 +26,7 @@ export function maskedOutcome(
     ...(notes === undefined ? {} : { notes: mask.text(notes) }),
     ...(label === undefined ? {} : { label: mask.text(label) }),
     ...(next === undefined ? {} : { next: mask.text(next) }),
+    ...(questions ? { questions: mask.json(questions as unknown as Json[]) as unknown as typeof questions } : {}),
   }
   // The mask gives back the same object where it found nothing.
   const names =

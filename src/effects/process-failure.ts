@@ -54,6 +54,10 @@ function haltFailure(ran: Ran): FailureReport | undefined {
   if (!halt) return undefined
   const alive = unkillable ? '; it did not even react to KILL and may still be there' : ''
   switch (halt.cause) {
+    case 'result':
+    case 'limit':
+      // Ended because it had nothing to do any more, or was told enough by its client: no reason of its own.
+      return undefined
     case 'stop':
       return stopReason(halt.stop, facts(ran), alive)
     case 'timeout':
@@ -66,7 +70,7 @@ function haltFailure(ran: Ran): FailureReport | undefined {
     case 'stall':
       return reason(
         'stalled',
-        `\`${ran.executable.title}\` wrote nothing for ${formatDuration(halt.idleMs)} and was ended${alive}${tail(ran)}`,
+        `\`${ran.executable.title}\` ${halt.reason ?? `wrote nothing for ${formatDuration(halt.idleMs)}`} and was ended${alive}${tail(ran)}`,
         ran.source,
         { ...facts(ran), idle_ms: halt.idleMs },
       )

@@ -28,6 +28,15 @@ export interface Launch {
   readonly stdout: Log
   readonly stderr: Log
   readonly oom: OomWatch
+  /** Written to its standard input. Absent: the input is empty. */
+  readonly stdin?: string | undefined
+  /** Its standard input stays open for `write`. */
+  readonly dialogue?: boolean | undefined
+  /** What it writes, as it comes, besides the logs. */
+  readonly tapStdout?: ((chunk: Buffer) => void) | undefined
+  readonly tapStderr?: ((chunk: Buffer) => void) | undefined
+  /** Everything that carries the marker is ended after it, also when it ended well by itself. */
+  readonly clearMarked?: boolean | undefined
   /** Told before it is stopped for a stall. */
   readonly stalled?: ((idleMs: number) => void) | undefined
   /** Told every few seconds while there is news. */
@@ -45,7 +54,12 @@ export interface Progress {
 export type Halt =
   | { readonly cause: 'stop'; readonly stop: Stop }
   | { readonly cause: 'timeout' }
-  | { readonly cause: 'stall'; readonly idleMs: number }
+  /** `reason`: what kind of stall, when it is not that it wrote nothing. */
+  | { readonly cause: 'stall'; readonly idleMs: number; readonly reason?: string | undefined }
+  /** It lived on after its result. */
+  | { readonly cause: 'result' }
+  /** It would not keep a limit by itself. */
+  | { readonly cause: 'limit' }
 
 export interface Ending {
   readonly pid?: number | undefined
@@ -107,7 +121,7 @@ export class ChildRun {
       reject: false,
       detached: true,
       cleanup: false,
-      stdin: 'ignore',
+      stdin: launch.stdin === undefined && !launch.dialogue ? 'ignore' : 'pipe',
       stdout: 'pipe',
       stderr: 'pipe',
       buffer: false,
@@ -115,8 +129,9 @@ export class ChildRun {
     })
     this.#child = subprocess.nodeChildProcess
     this.#result = subprocess
-    this.#read(subprocess.stdout, launch.stdout)
-    this.#read(subprocess.stderr, launch.stderr)
+    this.#read(subprocess.stdout, launch.stdout, launch.tapStdout)
+    this.#read(subprocess.stderr, launch.stderr, launch.tapStderr)
+    this.#feed()
     if (subprocess.pid === undefined) this.#exit.resolve('not started')
     else {
       this.#child.once('exit', (code, signal) => {
@@ -130,15 +145,31 @@ export class ChildRun {
 
   /** Ends it: TERM to the group, KILL after the grace; with `now` KILL at once. The first cause is the one that counts. */
   stop(stop: Stop): void {
-    this.#end({ cause: 'stop', stop }, stop.now)
+    this.end({ cause: 'stop', stop }, stop.now)
   }
 
-  #read(stream: Readable | null, log: Log): void {
+  /** To its standard input, if that is still open. */
+  write(text: string): void {
+    const { stdin } = this.#child
+    if (stdin?.writable) stdin.write(text)
+  }
+
+  #feed(): void {
+    const { stdin } = this.#child
+    if (!stdin) return
+    // It may not read its input, or be gone: how it ends tells enough.
+    stdin.on('error', () => {})
+    if (this.#launch.stdin !== undefined) stdin.write(this.#launch.stdin)
+    if (!this.#launch.dialogue) stdin.end()
+  }
+
+  #read(stream: Readable | null, log: Log, tap: ((chunk: Buffer) => void) | undefined): void {
     stream?.on('data', (chunk: Buffer) => {
       this.#bytes += chunk.length
       this.#lastOutput = performance.now()
       this.#lastOutputAt = Date.now()
       log.write(chunk)
+      tap?.(chunk)
     })
     // Reading ends with the stream; why it broke does not matter once the exit is known.
     stream?.on('error', () => {})
@@ -146,7 +177,7 @@ export class ChildRun {
 
   #watch(pid: number): void {
     const { timeoutMs, stallMs, progressed } = this.#launch
-    if (timeoutMs !== undefined) this.#timers.push(after(timeoutMs, () => this.#end({ cause: 'timeout' }, false)))
+    if (timeoutMs !== undefined) this.#timers.push(after(timeoutMs, () => this.end({ cause: 'timeout' })))
     if (stallMs !== undefined) this.#watchStall(stallMs, stallMs)
     if (progressed) this.#report(pid, progressed, hasProc ? FIRST_PROGRESS_MS : 0)
   }
@@ -157,7 +188,7 @@ export class ChildRun {
       if (idleMs < limit) return this.#watchStall(limit, limit - idleMs)
       if (this.#halt || this.#exited) return
       this.#launch.stalled?.(idleMs)
-      this.#end({ cause: 'stall', idleMs }, false)
+      this.end({ cause: 'stall', idleMs })
     })
     this.#timers.push(cancel)
   }
@@ -174,7 +205,8 @@ export class ChildRun {
     this.#timers.push(off)
   }
 
-  #end(halt: Halt, now: boolean): void {
+  /** As `stop`, for any cause. */
+  end(halt: Halt, now = false): void {
     const pid = this.#child.pid
     if (pid === undefined || this.#exited) return
     this.#halt ??= halt
@@ -199,6 +231,7 @@ export class ChildRun {
     const suspicious = typeof exit === 'object' && (exit.signal === 'SIGKILL' || exit.code === 137)
     const oomKills = suspicious ? this.#launch.oom.since(this.#oomBefore) : 0
     for (const cancel of this.#timers) cancel()
+    this.#child.stdin?.destroy()
     const pid = this.#child.pid
     const { ended, left } = typeof exit === 'object' ? await this.#clear(pid!, exit.code === 0) : { ended: [], left: 0 }
     const [stdout, stderr] = await this.#drain(exit, left > 0)
@@ -225,9 +258,9 @@ export class ChildRun {
     if (this.#launch.leaveRunning && succeeded && !this.#halt) return { ended: [], left: groupMembers(pid).length }
     const killAfterMs = this.#halt ? Math.max(0, this.#killAt - performance.now()) : LEFTOVER_KILL_MS
     const ended = signalProcess(-pid, 0) ? await endGroup(pid, killAfterMs) : []
-    if (!this.#halt) return { ended, left: 0 }
+    if (!this.#halt && !this.#launch.clearMarked) return { ended, left: 0 }
     const marked = await endMarked(this.#launch.marker, {
-      killAfterMs: Math.max(0, this.#killAt - performance.now()),
+      killAfterMs: this.#halt ? Math.max(0, this.#killAt - performance.now()) : LEFTOVER_KILL_MS,
       // Nested sentinels are at work now; the scan at the end of the run sees to those that do not finish.
       spareSentinelsMs: 'never',
     })

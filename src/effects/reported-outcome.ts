@@ -2,13 +2,13 @@
 // stop by us beats everything, a malformed or contradictory report is no success.
 import type { Observation } from '../core/events.ts'
 import type { FailureCode, FailureReport, FailureSource } from '../core/failure.ts'
-import type { JsonObject } from '../core/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { checkOutputs, type DeclaredOutputs } from './declared-outputs.ts'
-import { lastDisposition } from './fenced-json.ts'
-import { reason, shortened } from './reason.ts'
+import { decisionOf, type Decided } from './decision.ts'
+import { oneLine, reason, shortened } from './reason.ts'
 import type { Fault, Said } from './status-files.ts'
-import type { ReportedResult, StatusReport } from './status-report.ts'
+import type { ReportedResult } from './status-report.ts'
 
 export interface Evidence {
   /** Why the process failed by itself or was ended; undefined after exit 0. */
@@ -16,9 +16,12 @@ export interface Evidence {
   /** We ended it, or it never started: nothing it said changes that. */
   readonly ended: boolean
   readonly said: Said
-  /** End of what it printed. */
+  /** End of what it printed, or its answer. */
   readonly text: string
-  readonly decision: boolean
+  /** Its answer in the form that was asked for: outputs, which files go before. */
+  readonly structured?: Json | undefined
+  /** The labels of a decision. */
+  readonly decision: readonly string[] | undefined
   readonly declared: DeclaredOutputs | undefined
   readonly source: FailureSource
 }
@@ -139,9 +142,11 @@ function exitedWell(evidence: Evidence, subject: Subject, observations: Observat
     }
   }
   if (report.result === 'skip') return { ...base, skipped: true }
-  const decided = decide(evidence, subject, observations)
+  const { outputs: told, ...decided } = decide(evidence, subject, observations)
   if ('failure' in decided) return decided
-  const checked = checkOutputs(report.outputs ?? {}, said.textOutputs, evidence.declared, source)
+  const answered = isJsonObject(evidence.structured ?? null) ? (evidence.structured as JsonObject) : {}
+  const given = { ...answered, ...told, ...report.outputs }
+  const checked = checkOutputs(given, said.textOutputs, evidence.declared, source)
   if ('failure' in checked) return checked
   return {
     ...base,
@@ -153,19 +158,25 @@ function exitedWell(evidence: Evidence, subject: Subject, observations: Observat
 
 const hasKeys = (value: JsonObject): boolean => Object.keys(value).length > 0
 
-/** For a decision without a label in a file: the last fenced JSON block of what was printed. */
+/** For a decision without a label in a file: the structured answer, or the last fenced JSON block of what was printed. */
 function decide(
-  { said, decision, text, source }: Evidence,
+  { said, decision, text, structured, source }: Evidence,
   subject: Subject,
   observations: Observation[],
-): { failure: FailureReport } | Pick<StatusReport, 'label' | 'notes'> {
+): Reported {
   if (!decision || said.report.label !== undefined) return {}
-  const found = lastDisposition(text)
-  if (!found) return {}
-  if ('problem' in found)
-    return { failure: reason('invalid_output', found.problem, source, { text: shortened(text.slice(-500), 500) }) }
+  const found: Decided | { failure: FailureReport } | undefined = decisionOf(text, structured, decision, source)
+  if (!found) return source === 'agent' ? { failure: undecided(text, decision) } : {}
+  if ('failure' in found) return found
   observations.push({ type: 'outcome.normalized', ...subject, source: 'stdout', label: found.label })
-  return { label: found.label, ...(found.message === undefined ? {} : { notes: found.message }) }
+  return found
+}
+
+const undecided = (text: string, labels: readonly string[]): FailureReport => {
+  const said =
+    text.trim() === '' ? 'it is empty' : `it ends ${JSON.stringify(shortened(oneLine(text.slice(-160)), 160))}`
+  const message = `the answer holds no decision (${said}); expected a fenced JSON block {"disposition": …} with one of ${labels.join(', ')}`
+  return reason('invalid_output', message, 'agent', { text: text.slice(-500), labels })
 }
 
 const faultDetails = (faults: readonly Fault[]) => ({

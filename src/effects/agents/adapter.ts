@@ -1,6 +1,7 @@
 // Owns: the port between one agent client and the rest: how it is started, what its output means, what its end means. An
 // adapter translates; it keeps no files, starts no process, decides no retry and knows no journal.
 import type { AgentName, AgentSpec } from '../../core/agent.ts'
+import type { JsonObject } from '../../core/json.ts'
 import type { Cost, Session, Tokens } from '../../core/outcome.ts'
 import type { Environment } from '../environment.ts'
 
@@ -26,6 +27,8 @@ export interface AgentRequest {
   readonly isolated: boolean
   /** What it would inherit, after the allow-list and with the declared env and secrets. */
   readonly env: Environment
+  /** Values of the node's expressions, for a command line of its own. */
+  readonly inputs?: JsonObject | undefined
 }
 
 export interface AgentLaunch {
@@ -34,7 +37,7 @@ export interface AgentLaunch {
   readonly args: readonly string[]
   /** Written to its standard input, which is then closed (unless `dialogue`). Absent = empty. */
   readonly stdin?: string | undefined
-  /** Its standard input stays open (no `stdin` is written): what answers its `reserve` events is written to it, a JSON line each. */
+  /** Its standard input stays open after `stdin`: what answers its `reserve` events is written to it, a JSON line each. */
   readonly dialogue?: boolean | undefined
   /** Over `request.env`. An empty string takes a variable away. */
   readonly env: Environment
