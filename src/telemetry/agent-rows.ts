@@ -15,6 +15,7 @@ import type { OpenSpan, RunSpans } from './run-spans.ts'
 import type { Row } from './span-rows.ts'
 import { bounded, tokenAttributes } from './span-attributes.ts'
 import type { Attributes } from './span-record.ts'
+import { countSpend } from './tally.ts'
 
 /** The name of a model that nobody told. */
 const UNKNOWN_MODEL = 'unknown'
@@ -149,7 +150,9 @@ function toolFailure({ tool, exit_code: exit, error }: EventOf<'tool.finished'>)
 
 /** On the node's span, or on the run's where that has ended: what a model wrote about its failures. */
 export const failureSummarized: Row<'failure.summarized'> = (spans, event, atUs) => {
-  spans.addEvent(spans.ofVisit(event.node, event.visit) ?? spans.run, SPAN_EVENT.failureSummarized, atUs, {
+  const node = spans.ofVisit(event.node, event.visit)
+  if (node?.tally) countSpend(node.tally, event.usage, event.cost)
+  spans.addEvent(node ?? spans.run, SPAN_EVENT.failureSummarized, atUs, {
     [ATTR.nodePath]: event.node,
     [ATTR.nodeVisit]: event.visit,
     [ATTR.summaryText]: bounded(event.text, LIMITS.messageChars),

@@ -4,12 +4,14 @@
 import type { EventOf, EventType } from '../core/events.ts'
 import type { Failure, Result } from '../core/failure.ts'
 import { visitId } from '../core/ids.ts'
+import { nothingSpent, spentOf } from '../core/spent.ts'
 import { fromTimestamp } from '../core/time.ts'
 import { ATTR } from './names.ts'
-import { goOn, modelOf, stand, type OpenAttempt, type OpenWork } from './open-work.ts'
+import { goOn, modelOf, stand, type OpenWork } from './open-work.ts'
 import { idOf } from './run-rows.ts'
 import { bounded, isFailed } from './span-attributes.ts'
 import type { Attributes } from './span-record.ts'
+import { recordSpend } from './spend-measurements.ts'
 
 export type MeasurementRow<T extends EventType> = (work: OpenWork, event: EventOf<T>, atUs: number) => void
 
@@ -197,30 +199,28 @@ function endAttempt(
     [ATTR.attemptNumber]: attempt.number < 4 ? String(attempt.number) : '4+',
     ...errorType(result, event.failure),
   })
-  recordSpend(work, attempt, result)
-}
-
-function recordSpend(work: OpenWork, attempt: OpenAttempt, result: Result): void {
-  const { tokens, costUsd, unpriced } = attempt.spent
-  const model = modelOf(attempt)
-  const base = {
-    [ATTR.taskName]: attempt.node,
-    ...(model === undefined ? {} : { [ATTR.genAiRequestModel]: model }),
-  }
-  for (const [type, value] of [
-    ['input', tokens.input],
-    ['cache_read', tokens.cache_read],
-    ['cache_creation', tokens.cache_write],
-    ['output', tokens.output],
-  ] as const)
-    if (value > 0) work.record('tokenUsage', value, { ...base, [ATTR.genAiTokenType]: type })
-  if (costUsd > 0)
-    work.record('cost', costUsd, { ...base, [ATTR.costSource]: attempt.source, [ATTR.taskRunResult]: result })
-  if (unpriced > 0) work.record('unpriced', unpriced, base)
+  recordSpend(work, { ...attempt, model: modelOf(attempt), result })
 }
 
 const retryScheduled: MeasurementRow<'retry.scheduled'> = (work, event) =>
   work.record('retries', 1, { [ATTR.taskName]: idOf(event.node), [ATTR.errorType]: event.failure.code })
+
+/** What the summary of a visit's failures was spent on: it is part of what the failure costs. */
+const failureSummarized: MeasurementRow<'failure.summarized'> = (work, event) => {
+  const { usage, cost } = event
+  if (!usage && !cost) return
+  const spent = spentOf(usage, cost, nothingSpent())
+  work.budgets.addSpend(event.node, nothingSpent(), spent)
+  const model = usage?.model ?? event.model
+  recordSpend(work, {
+    node: idOf(event.node),
+    model: model === undefined ? undefined : bounded(model),
+    models: usage?.models,
+    spent,
+    source: cost?.source ?? 'unknown',
+    result: 'failure',
+  })
+}
 
 export const MEASUREMENT_ROWS = {
   'run.created': runCreated,
@@ -266,6 +266,6 @@ export const MEASUREMENT_ROWS = {
   'model.called': null,
   'tool.started': null,
   'tool.finished': null,
-  'failure.summarized': null,
+  'failure.summarized': failureSummarized,
   'warning.raised': null,
 } satisfies { readonly [T in EventType]: MeasurementRow<T> | null }

@@ -26,6 +26,8 @@ export interface OpenAttempt {
   readonly stallUs: number | undefined
   model: string | undefined
   spent: Spent
+  /** Split by model, when there were several. */
+  models: Usage['models']
   source: Cost['source']
   progressUs: number
   waiting: boolean
@@ -105,6 +107,7 @@ export class OpenWork {
       stallUs: stall === undefined ? undefined : stall * 1_000,
       model,
       spent: nothingSpent(),
+      models: undefined,
       source: 'unknown',
       progressUs: atUs,
       waiting: false,
@@ -120,6 +123,7 @@ export class OpenWork {
     if (!usage && !cost) return
     const before = attempt.spent
     attempt.spent = spentOf(usage, cost, before)
+    if (usage) attempt.models = usage.models
     if (cost) attempt.source = cost.source
     this.budgets.addSpend(attempt.path, before, attempt.spent)
   }

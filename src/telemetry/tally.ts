@@ -3,7 +3,10 @@
 import type { Children, Rollup } from '../core/event-values.ts'
 import type { Result } from '../core/failure.ts'
 import type { Cost, Usage } from '../core/outcome.ts'
+import { nothingSpent, spentOf } from '../core/spent.ts'
 import { isFailed } from './span-attributes.ts'
+
+const TOKENS = ['input', 'cache_read', 'cache_write', 'output', 'reasoning'] as const
 
 export interface Tally {
   readonly children: Children
@@ -22,17 +25,15 @@ export const emptyTally = (): Tally => ({
 })
 
 export function countAttempt(tally: Tally, usage: Usage | undefined, cost: Cost | undefined): void {
-  const { rollup } = tally
-  rollup.attempts += 1
-  if (usage) {
-    rollup.tokens.input += usage.input
-    rollup.tokens.cache_read += usage.cache_read
-    rollup.tokens.cache_write += usage.cache_write
-    rollup.tokens.output += usage.output
-    rollup.tokens.reasoning += usage.reasoning ?? 0
-  }
-  if (cost?.usd != null) rollup.cost_usd += cost.usd
-  else if (usage) rollup.cost_unpriced += 1
+  tally.rollup.attempts += 1
+  countSpend(tally, usage, cost)
+}
+
+export function countSpend({ rollup }: Tally, usage: Usage | undefined, cost: Cost | undefined): void {
+  const { tokens, costUsd, unpriced } = spentOf(usage, cost, nothingSpent())
+  for (const name of TOKENS) rollup.tokens[name] += tokens[name]
+  rollup.cost_usd += costUsd
+  rollup.cost_unpriced += unpriced
 }
 
 /** Counts a child (node or branch) that ended, and what was spent below it. */
@@ -46,7 +47,5 @@ export function countChild(tally: Tally, child: Tally, result: Result): void {
   rollup.retries += child.rollup.retries
   rollup.cost_usd += child.rollup.cost_usd
   rollup.cost_unpriced += child.rollup.cost_unpriced
-  for (const name of ['input', 'cache_read', 'cache_write', 'output', 'reasoning'] as const) {
-    rollup.tokens[name] += child.rollup.tokens[name]
-  }
+  for (const name of TOKENS) rollup.tokens[name] += child.rollup.tokens[name]
 }

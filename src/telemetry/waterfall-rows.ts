@@ -17,7 +17,7 @@ export interface WaterfallRow {
   /** Undefined = still open. */
   readonly endUs: number | undefined
   /** Stretches in which something ran; the rest of the bar is waiting. Absent = a scope: drawn as a line. */
-  readonly active: readonly { readonly startUs: number; readonly endUs: number | undefined }[] | undefined
+  readonly active: readonly { readonly startUs: number; readonly endUs?: number | undefined }[] | undefined
   /** A row of text without a bar (counts, "n more"). */
   readonly text: boolean
 }
@@ -28,6 +28,8 @@ const FAILED_LISTED = 8
 /** Attempts of one visit, nodes of one scope. */
 const ATTEMPTS_LISTED = 8
 const NODES_LISTED = 200
+/** Calls of models and tools of one agent; of more, those that failed or are open and the longest ones. */
+const CALLS_LISTED = 20
 
 export function toRows(spans: readonly WaterfallSpan[]): WaterfallRow[] {
   const tree = new Tree(spans)
@@ -51,7 +53,7 @@ class Tree {
   private readonly children = new Map<string, WaterfallSpan[]>()
 
   constructor(spans: readonly WaterfallSpan[]) {
-    const shown = spans.filter((span) => span.subject !== 'marker' && span.subject !== 'agent')
+    const shown = spans.filter((span) => span.subject !== 'marker')
     const known = new Set(shown.map((span) => span.spanId))
     this.roots = []
     for (const span of [...shown].sort((a, b) => a.startUs - b.startUs)) {
@@ -76,8 +78,10 @@ class Tree {
         return this.addAttempt(span, depth)
       case 'check':
       case 'hook':
-        return this.addStep(span, depth)
       case 'agent':
+      case 'chat':
+      case 'tool':
+        return this.addStep(span, depth)
       case 'marker':
         return
     }
@@ -174,21 +178,36 @@ class Tree {
     this.push(span, depth, {
       label: `attempt ${numberOf(span, ATTR.attemptNumber)}`,
       note,
-      active: [{ startUs: span.startUs, endUs: span.endUs }],
+      active: [span],
     })
     for (const step of this.below(span)) this.addStep(step, depth + 1)
   }
 
-  /** Checks and hooks are told about when they did not pass or still run. */
+  /** Checks and hooks are told about when they did not pass or still run; an agent when it is known what it did. */
   private addStep(span: WaterfallSpan, depth: number): void {
-    if (span.subject === 'agent' || stateOf(span) === 'success') return
+    if (span.subject === 'agent') return this.addAgent(span, depth)
+    if (span.subject === 'chat' || span.subject === 'tool') return this.addCall(span, depth)
+    if (stateOf(span) === 'success') return
     const optional = span.attributes[ATTR.checkRequired] === false ? 'optional' : ''
     const label = span.subject === 'hook' ? `${span.name}: ${String(span.attributes[ATTR.hookName] ?? '')}` : span.name
-    this.push(span, depth, {
-      label,
-      note: [codeOf(span), optional].filter(Boolean).join(', '),
-      active: [{ startUs: span.startUs, endUs: span.endUs }],
-    })
+    this.push(span, depth, { label, note: [codeOf(span), optional].filter(Boolean).join(', '), active: [span] })
+  }
+
+  private addAgent(span: WaterfallSpan, depth: number): void {
+    const calls = this.below(span)
+    if (calls.length === 0) return
+    const { [ATTR.genAiAgentName]: agent, [ATTR.genAiRequestModel]: model } = span.attributes
+    const label = [agent, model].filter((part) => part !== undefined).join(' ')
+    this.push(span, depth, { label, note: codeOf(span), active: [span] })
+    const listed = listedCalls(calls)
+    for (const call of calls) if (listed.has(call)) this.addCall(call, depth + 1)
+    if (listed.size < calls.length)
+      this.pushText(depth + 1, leftOutText(calls.filter((call) => !listed.has(call))), calls.at(-1)!)
+  }
+
+  private addCall(span: WaterfallSpan, depth: number): void {
+    const label = span.subject === 'tool' ? `tool ${String(span.attributes[ATTR.genAiToolName] ?? '')}` : span.name
+    this.push(span, depth, { label, note: codeOf(span), active: [span] })
   }
 
   private push(
@@ -224,3 +243,23 @@ const COUNTED: readonly (readonly [State, string])[] = [
   ['skip', 'skipped'],
 ]
 const retriesText = (count: number): string => (count === 1 ? '1 retry' : `${count} retries`)
+
+/** All of a few; of many those that failed or are open, and the longest of the others. */
+function listedCalls(calls: readonly WaterfallSpan[]): ReadonlySet<WaterfallSpan> {
+  if (calls.length <= CALLS_LISTED) return new Set(calls)
+  const weight = (span: WaterfallSpan): number =>
+    span.endUs === undefined || !isQuiet(stateOf(span)) ? Number.POSITIVE_INFINITY : span.endUs - span.startUs
+  const order = (a: WaterfallSpan, b: WaterfallSpan): number =>
+    weight(b) > weight(a) ? 1 : weight(b) < weight(a) ? -1 : 0
+  return new Set([...calls].sort(order).slice(0, CALLS_LISTED))
+}
+
+function leftOutText(calls: readonly WaterfallSpan[]): string {
+  const failed = calls.filter((call) => !isQuiet(stateOf(call))).length
+  const chats = calls.filter((call) => call.subject === 'chat').length
+  const parts = [
+    chats > 0 ? `${chats} model call${chats === 1 ? '' : 's'}` : '',
+    calls.length > chats ? `${calls.length - chats} tool call${calls.length - chats === 1 ? '' : 's'}` : '',
+  ].filter(Boolean)
+  return `and ${calls.length} more: ${parts.join(', ')}${failed > 0 ? `, ${failed} of them failed` : ''}`
+}

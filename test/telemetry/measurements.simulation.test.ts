@@ -30,12 +30,28 @@ function spending(script: Script, seed: number): Script {
   }
 }
 
+const randomTokens = (r: Random) => ({
+  input: r.int(3_000),
+  cache_read: r.int(2) * r.int(50_000),
+  cache_write: r.int(2) * r.int(5_000),
+  output: r.int(1_000),
+})
+
+/** By model: all of it, less, or more than there was; with prices, without, and with prices that do not add up. */
+function randomModels(r: Random) {
+  const usd = () => r.pick([r.int(500_000) / 1_000_000, null, undefined])
+  return { large: { ...randomTokens(r), usd: usd() }, small: { ...randomTokens(r), usd: usd() } }
+}
+
 function randomSpend(r: Random) {
+  const models = r.chance(0.4) ? randomModels(r) : undefined
+  const whole = randomTokens(r)
+  if (models && r.chance(0.7))
+    for (const key of ['input', 'cache_read', 'cache_write', 'output'] as const)
+      whole[key] = models.large[key] + models.small[key] + (r.chance(0.3) ? r.int(10) : 0)
   const usage = {
-    input: r.int(3_000),
-    cache_read: r.int(2) * r.int(50_000),
-    cache_write: r.int(2) * r.int(5_000),
-    output: r.int(1_000),
+    ...whole,
+    ...(models && { models }),
     ...(r.chance(0.6) && { model: r.pick(['large', 'small']) }),
   }
   const cost = r.pick([

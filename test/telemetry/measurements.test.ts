@@ -84,6 +84,43 @@ test('the fourth attempt and all after it are one series', () => {
   expect(numbers).toEqual(['1', '2', '3', '4+', '4+', '4+'])
 })
 
+test("tokens and cost by model where there were several; what no model has is the main one's", () => {
+  const journal = new JournalEntries().created().node('n').attempt('n', 1)
+  const small = { input: 4, cache_read: 0, cache_write: 0, output: 1, usd: 0.25 }
+  const large = { input: 6, cache_read: 9, cache_write: 0, output: 2, usd: null }
+  const usage = { input: 12, cache_read: 9, cache_write: 0, output: 3, model: 'large', models: { large, small } }
+  journal.attemptFinished('n', 1, 'success', { usage, cost: { usd: 0.75, source: 'computed', unpriced: true } })
+  expect(counted(journal).filter((line) => /^(tokenUsage|cost|unpriced)/.test(line))).toEqual(
+    expect.arrayContaining([
+      'tokenUsage 8 name=n model=large type=input',
+      'tokenUsage 4 name=n model=small type=input',
+      'tokenUsage 9 name=n model=large type=cache_read',
+      'tokenUsage 2 name=n model=large type=output',
+      'tokenUsage 1 name=n model=small type=output',
+      'cost 0.5 name=n model=large source=computed result=success',
+      'cost 0.25 name=n model=small source=computed result=success',
+    ]),
+  )
+})
+
+test('a summary of failures costs something too', () => {
+  const journal = new JournalEntries().created().step('n', 'failure')
+  const usage = { input: 100, cache_read: 0, cache_write: 0, output: 20 }
+  const summary = { type: 'failure.summarized' as const, node: 'n', visit: 1, text: 'why', model: 'tiny' }
+  const before = counted(journal).length
+  journal.add({ ...summary, usage, cost: { usd: 0.5, source: 'computed' } })
+  journal.add({ ...summary, usage, cost: { usd: null, source: 'unknown' } })
+  journal.add(summary)
+  expect(counted(journal).slice(before)).toEqual([
+    'tokenUsage 100 name=n model=tiny type=input',
+    'tokenUsage 20 name=n model=tiny type=output',
+    'cost 0.5 name=n model=tiny source=computed result=failure',
+    'tokenUsage 100 name=n model=tiny type=input',
+    'tokenUsage 20 name=n model=tiny type=output',
+    'unpriced 1 name=n model=tiny',
+  ])
+})
+
 test('tokens by type and cost at the end of the attempt; nothing for what is zero or unknown', () => {
   const usage = { input: 10, cache_read: 500, cache_write: 0, output: 7, reasoning: 3, model: 'large' }
   const journal = new JournalEntries().created().node('n').attempt('n', 1, { model: 'asked' })

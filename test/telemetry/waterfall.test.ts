@@ -152,3 +152,45 @@ describe('any terminal', () => {
     expect(toWaterfall([], { width: 80, color: false, ascii: false, nowMs: 0 })).toEqual([])
   })
 })
+
+describe('agents', () => {
+  const working = (): JournalEntries =>
+    new JournalEntries().created().node('fix', { kind: 'agent' }).agentAttempt('fix', 1, { model: 'sonnet' }).wait(500)
+  const done = (journal: JournalEntries): JournalEntries =>
+    journal.attemptFinished('fix', 1, 'success').nodeFinished('fix', 'success').finished('success')
+
+  test('calls of models and tools stand below the agent, in order of time', () => {
+    const journal = working().modelCalled('fix', 1, 'a', { model: 'sonnet-5', from: -400 })
+    journal.toolStarted('fix', 1, 't1').wait(200).toolFinished('fix', 1, 't1', { ok: false, exit_code: 2 })
+    journal.wait(100).modelCalled('fix', 1, 'b', { model: 'sonnet-5', from: -80 })
+    expect(labels(draw(done(journal)))).toEqual([
+      ' ✓ release',
+      '   ✓ fix',
+      '     ✓ claude sonnet',
+      '       ✓ chat sonnet-5',
+      '       ✕ tool Bash  exit_nonzero',
+      '       ✓ chat sonnet-5',
+    ])
+  })
+
+  test('many calls fold; those that failed, are open or took longest stay', () => {
+    const journal = working()
+    for (let i = 0; i < 60; i++) {
+      const slow = i === 30 ? 5_000 : 10
+      journal.toolStarted('fix', 1, `t${i}`, { tool: i === 30 ? 'slow' : 'quick' }).wait(slow)
+      journal.toolFinished('fix', 1, `t${i}`, { ok: i !== 50, error: 'no such file' })
+      journal.modelCalled('fix', 1, `c${i}`, { model: 'sonnet', from: -5 })
+    }
+    journal.toolStarted('fix', 1, 'last', { tool: 'open' })
+    const lines = labels(draw(journal))
+    expect(lines).toHaveLength(3 + 20 + 1)
+    expect(lines).toContain('       ✓ tool slow')
+    expect(lines).toContain('       ✕ tool quick  agent_failed')
+    expect(lines).toContain('       ⠹ tool open')
+    expect(lines.at(-1)).toMatch(/^ {7}and 101 more: 60 model calls, 41 tool calls$/u)
+  })
+
+  test('of which nobody told anything have no row of their own', () => {
+    expect(labels(draw(done(working())))).toEqual([' ✓ release', '   ✓ fix'])
+  })
+})
