@@ -4,6 +4,7 @@
 import { z } from 'zod'
 import { attemptEvents } from './attempt-events.ts'
 import { failureSchema } from './failure.ts'
+import { questionSchema } from './outcome.ts'
 import {
   actorSchema,
   budgetSchema,
@@ -144,6 +145,8 @@ export const eventSchema = z.discriminatedUnion('type', [
     reject: z.array(z.string()),
     default: z.string().optional(),
     due_at: z.string().optional(),
+    /** An agent's, when it needs input: `question` is a summary of them. */
+    questions: z.array(questionSchema).optional(),
   }),
   event('gate.answered', { ...visit, choice: z.string(), by: actorSchema, comment: z.string().optional() }),
   event('gate.expired', { ...visit, default: z.string().optional() }),
