@@ -1,8 +1,6 @@
 // Owns: the pending commands of a state and how they are made from nodes. Only evolve calls it.
-import { chosenFor, modelOf } from './choose-agent.ts'
-import type { Command, Place, RunAttempt, Stop } from './commands.ts'
+import type { Command, Place, Stop } from './commands.ts'
 import { visitId } from './ids.ts'
-import { sessionFor } from './sessions.ts'
 import { branchOf, scopesOutward, type RunState, type Scope } from './state.ts'
 import type { NodeState } from './node-state.ts'
 
@@ -78,25 +76,5 @@ export function placeOf(state: RunState, scope: Scope, node: NodeState | undefin
     trace_state: state.inbound?.trace_state,
     baggage: state.inbound?.baggage,
     sampled: true,
-  }
-}
-
-export function attemptCommand(state: RunState, node: NodeState, childSpanId: string): RunAttempt {
-  const attempt = node.attempt!
-  const agent = chosenFor(node)?.spec
-  return {
-    kind: 'attempt',
-    id: attempt.id,
-    place: placeOf(state, node.scope, node, childSpanId),
-    node: node.def,
-    attempt: attempt.number,
-    max: attempt.max,
-    inputs: node.inputs,
-    params: node.scope.params,
-    item: branchOf(node.scope)?.item,
-    prior: node.prior.map(({ attempt_id, failure }) => ({ attempt_id, failure })),
-    left: {},
-    agent: agent && { ...agent, model: modelOf(agent, node.inputs) },
-    session: agent && sessionFor(state, node, agent),
   }
 }

@@ -1,5 +1,7 @@
 // Owns: the fold of attempts: started, progressed, waiting, acted, finished, lost; retries; checks.
-import { addCommand, attemptCommand, checkId, dropCommand, placeOf, timerId } from './command-queue.ts'
+import { attemptCommand } from './attempt-command.ts'
+import { addCommand, checkId, dropCommand, placeOf, timerId } from './command-queue.ts'
+import { isOwnFailure } from './choose-agent.ts'
 import type { EventOf } from './events.ts'
 import { retryHooks } from './hook-list.ts'
 import { visitId } from './ids.ts'
@@ -87,7 +89,10 @@ export function onActed(state: RunState, event: EventOf<'attempt.acted'>, at: nu
 export function onFinished(state: RunState, event: EventOf<'attempt.finished'>, at: number): void {
   const node = openNode(state, event)
   if (!node) return
+  const waited = node.limitedUntil
   endWaiting(state, node, at)
+  // Canceled while it waited: who goes on with it waits on.
+  if (event.result === 'cancellation') node.limitedUntil = waited
   rememberSession(state, node, event.session)
   addSpend(state, node, event.usage, event.cost)
   const attempt = closeAttempt(state, node)
@@ -103,6 +108,7 @@ export function onFinished(state: RunState, event: EventOf<'attempt.finished'>, 
     skipped: event.result === 'skip',
   }
   if (event.result !== 'cancellation') node.lostInARow = 0
+  countStreak(node, event.failure)
   remember(node, event.failure)
   node.step = 'concluding'
   state.agenda.add(node)
@@ -120,6 +126,15 @@ export function onLost(state: RunState, event: EventOf<'attempt.lost'>, _at: num
   node.lostInARow++
   remember(node, event.failure)
   node.step = 'suspended'
+}
+
+/** An end that says nothing of the work (a cancel) breaks no row. */
+function countStreak({ memory }: NodeState, failure: NodeState['failure']): void {
+  if (!failure) memory.streak = undefined
+  else if (isOwnFailure(failure.code)) {
+    const { signature } = failure
+    memory.streak = { signature, count: memory.streak?.signature === signature ? memory.streak.count + 1 : 1 }
+  }
 }
 
 function remember(node: NodeState, failure: NodeState['failure']): void {

@@ -3,6 +3,7 @@ import { addCommand, dropTimers, setTimeoutTimer, timerId } from './command-queu
 import { codesOf, isOwnFailure } from './choose-agent.ts'
 import type { EventOf } from './events.ts'
 import type { Failure } from './failure.ts'
+import { rememberLine } from './history.ts'
 import { childPrefix } from './ids.ts'
 import { LIMITS } from './limits.ts'
 import { endedWell, isFailing, isLeftOut } from './policy.ts'
@@ -213,8 +214,7 @@ export function onFinished(state: RunState, event: EventOf<'node.finished'>, at:
     stop: node.stop,
   } satisfies Partial<NodeState>)
   endWork(state, node, at)
-  if (isFailing(event.result) && !event.canceled_run)
-    node.memory.failedBefore += codesOf(node).filter(isOwnFailure).length
+  if (!event.canceled_run) remember(node, event, at)
   if (node.inner && endedWell(event.result)) closeInner(state, node)
   inheritHealth(node)
   const counts = isFailing(event.result) && !node.tolerated && !event.route
@@ -232,6 +232,12 @@ export function onFinished(state: RunState, event: EventOf<'node.finished'>, at:
     rest(state, scope)
   }
   settleEntering(state, scope)
+}
+
+/** What later visits, and agents in loops around it, are told. */
+function remember(node: NodeState, event: EventOf<'node.finished'>, at: number): void {
+  rememberLine(node, event, at)
+  if (isFailing(event.result)) node.memory.failedBefore += codesOf(node).filter(isOwnFailure).length
 }
 
 /** A child pipeline that ended well shrinks to its outputs; a resume or a retry may go back into the others. */

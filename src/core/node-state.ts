@@ -1,5 +1,5 @@
 // Owns: the state of one node of a scope: its visits, attempts, branches, and what it may spend. Only evolve writes it.
-import type { Stop } from './commands.ts'
+import type { HistoryLine, Stop } from './commands.ts'
 import type { EventOf } from './events.ts'
 import type { Rollup } from './event-values.ts'
 import type { Failure, Result } from './failure.ts'
@@ -125,6 +125,10 @@ export interface Memory {
   session: string | undefined
   /** Failed attempts of the visits before that failed. */
   failedBefore: number
+  /** Failed attempts in a row with an equal signature, over its visits. */
+  streak: { readonly signature: string; readonly count: number } | undefined
+  /** Its latest end in short, and when that was. */
+  line: { readonly at: number; readonly line: HistoryLine } | undefined
 }
 
 export interface Settled {
@@ -269,7 +273,7 @@ export function newNode(def: Node, scope: Scope): NodeState {
     settled: undefined,
     inputs: {},
     attempt: undefined,
-    memory: { session: undefined, failedBefore: 0 },
+    memory: { session: undefined, failedBefore: 0, streak: undefined, line: undefined },
     attemptsTotal: 0,
     retriesTotal: 0,
     attemptsInVisit: 0,

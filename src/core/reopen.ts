@@ -20,7 +20,7 @@ export function reopen(
   if (retry.reset_count) {
     state.signatures.delete(pathWithoutVisits(node.path))
     node.visitsCounted = 0
-    node.memory.failedBefore = 0
+    Object.assign(node.memory, { failedBefore: 0, streak: undefined } satisfies Partial<NodeState['memory']>)
   }
   withdraw(node)
   node.scope.finished.delete(node)

@@ -2,7 +2,7 @@
 import type { ExpressionScope, NodeView, StatusFunction } from './expressions.ts'
 import type { Failure, Result } from './failure.ts'
 import type { Json, JsonObject } from './json.ts'
-import { branchOf, scopesOutward, type RunState, type Scope } from './state.ts'
+import { branchOf, scopesOutward, visibleScopes, type RunState, type Scope } from './state.ts'
 import type { NodeState } from './node-state.ts'
 import { expressionsIn, fill } from './template.ts'
 
@@ -90,14 +90,6 @@ function declaredEnv(state: RunState, scope: Scope, node: NodeState | undefined,
     [...expressionsIn(templates)].map((source) => [source, state.expressions.evaluate(source, inner)]),
   )
   return fill(templates, inputs)
-}
-
-/** The own scope, then outward, as far as the pipeline file reaches. */
-function* visibleScopes(scope: Scope): Generator<Scope> {
-  for (const at of scopesOutward(scope)) {
-    yield at
-    if (at.kind === 'child') return
-  }
 }
 
 function lookUp(scope: Scope, id: string): NodeState | undefined {

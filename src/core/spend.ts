@@ -1,6 +1,7 @@
 // Owns: what a run has used: roll-ups of attempts, retries, tokens and cost at every level, and budgets with their
 // clocks. Spend is absolute per attempt, so that reports can be repeated; it is never given back.
 import { addCommand, dropCommand, timerId } from './command-queue.ts'
+import type { Left } from './commands.ts'
 import { scopesOutward, type RunState } from './state.ts'
 import type { BudgetState, NodeState, Spent } from './node-state.ts'
 import type { Rollup } from './event-values.ts'
@@ -145,6 +146,22 @@ export function dueNotices(
 
 // Sums of fractions may miss the bound by a hair (and an alarm that misses it would ring for ever).
 const reached = (used: number, bound: number): boolean => used >= bound * (1 - 1e-9)
+
+/** What enforced budgets leave for something in this node, the smallest of each. */
+export function leftFor(state: RunState, node: NodeState): Left {
+  const left: Partial<Record<keyof Left, number>> = {}
+  for (const budget of budgetsOf(state, node)) {
+    if (budget.limits.mode !== 'enforce') continue
+    for (const kind of BUDGET_KINDS) {
+      const limit = limitOf(budget, kind)
+      if (limit === undefined) continue
+      const key = kind === 'time' ? 'time_ms' : kind
+      const rest = Math.max(0, limit - usedOf(budget, kind, state.lastAt))
+      left[key] = Math.min(left[key] ?? rest, rest)
+    }
+  }
+  return left
+}
 
 // -- the clock of time budgets: it runs while something under the budget is under way that is no gate and no limit wait
 

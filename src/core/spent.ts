@@ -16,7 +16,13 @@ export function spentOf(usage: Usage | undefined, cost: Cost | undefined, before
         reasoning: usage.reasoning ?? 0,
       }
     : before.tokens
-  const priced = cost?.usd ?? (cost ? 0 : before.costUsd)
-  const unpriced = cost ? (cost.usd === null ? 1 : 0) : usage && before.costUsd === 0 ? 1 : before.unpriced
+  const priced = cost?.usd ?? before.costUsd
+  const unpriced = cost
+    ? cost.usd === null || cost.unpriced
+      ? 1
+      : 0
+    : usage && before.costUsd === 0
+      ? 1
+      : before.unpriced
   return { tokens, costUsd: priced, unpriced }
 }

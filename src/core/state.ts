@@ -96,6 +96,8 @@ export interface Scope {
   active: number
   /** Nodes in the order in which they got their latest result. */
   readonly finished: Set<NodeState>
+  /** The nodes that ended last, newest last, also those that a loop has reset since. */
+  readonly history: Set<NodeState>
   /** A route to `end` or `fail`, fail_fast, a join, a cancel of this scope: nothing new starts. */
   halt: Halt | undefined
   /** Routes taken whose downstream has still to stop. */
@@ -193,6 +195,7 @@ export function newScope(init: {
     phase: 'open',
     active: 0,
     finished: new Set(),
+    history: new Set(),
     halt: undefined,
     entering: new Map(),
     slots: undefined,
@@ -209,6 +212,14 @@ export function newScope(init: {
 /** The chain of scopes from the innermost outward. */
 export function* scopesOutward(scope: Scope): Generator<Scope> {
   for (let at: Scope | undefined = scope; at; at = at.owner?.scope) yield at
+}
+
+/** The own scope, then outward, as far as the pipeline file reaches. */
+export function* visibleScopes(scope: Scope): Generator<Scope> {
+  for (const at of scopesOutward(scope)) {
+    yield at
+    if (at.kind === 'child') return
+  }
 }
 
 /** The innermost branch around a scope. */

@@ -1,4 +1,4 @@
-// DESIGN 3: retries, waiting for a limit, timeouts, decisions; what an attempt's failure becomes.
+// DESIGN 3: retries, timeouts, decisions; what an attempt's failure becomes.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
@@ -10,7 +10,7 @@ import {
   type FailureCode,
 } from '../../src/core/failure.ts'
 import { retryDelay } from '../../src/core/policy.ts'
-import { attempts, cause, chain, killed, play, playUntil, results, SIGINT, visits, worldOf } from '../support/play.ts'
+import { attempts, cause, chain, killed, play, playUntil, results, visits, worldOf } from '../support/play.ts'
 import { START } from '../support/world.ts'
 
 describe('retries', () => {
@@ -216,105 +216,6 @@ describe('what a failure code stands for', () => {
     expect(table.flatMap(([codes]) => codes).sort()).toEqual([...FAILURE_CODES].sort())
     for (const code of FAILURE_CODES)
       expect((FAILURE_CLASSES[classOf(code)] as readonly string[]).includes(code)).toBe(true)
-  })
-})
-
-describe('waiting for a limit', () => {
-  const nodes = (retry = ''): string =>
-    `max_parallel: 1\nnodes: [{ id: a, needs: [], run: x${retry} }, { id: b, needs: [], run: x }]`
-  const limit = { code: 'rate_limited', message: 'limit until noon', source: 'provider' } as const
-  const waiting = (id: string, resumesAt: number): Parameters<Awaited<ReturnType<typeof worldOf>>['tell']>[0] => ({
-    type: 'attempt.waiting',
-    attempt_id: id,
-    resumes_at: resumesAt,
-    failure: limit,
-  })
-
-  test('it holds no slot; the same attempt goes on when the limit is over', async () => {
-    const world = (
-      await worldOf(nodes(), (command) => (command.kind === 'attempt' && command.node.id === 'a' ? undefined : {}))
-    ).create()
-    expect(world.tell(waiting('a@1.1', world.now + 3_600_000))).toBeUndefined()
-    expect(attempts(world), 'b has the slot').toEqual(['a@1.1', 'b@1.1'])
-    world.play()
-    expect(world.lines('attempt.waiting', 'timer.fired')).toEqual(['attempt.waiting a@1.1', 'timer.fired a@1.1'])
-    expect(world.now).toBe(START + 3_600_000)
-    expect(world.tell({ type: 'attempt.outcome', attempt_id: 'a@1.1', outcome: { duration_ms: 5 } })).toBeUndefined()
-    expect(world.play().finished).toMatchObject({ result: 'success', totals: { attempts: 2, retries: 0 } })
-  })
-
-  test('at most 3 times and 24 h in all per visit; after that it is refused', async () => {
-    const world = (
-      await worldOf(nodes(), (command) => (command.kind === 'attempt' && command.node.id === 'a' ? undefined : {}))
-    ).create()
-    expect(world.tell(waiting('a@1.1', world.now + 25 * 3_600_000))).toMatchObject({ refused: 'invalid' })
-    for (let i = 1; i <= 3; i++) {
-      expect(world.tell(waiting('a@1.1', world.now + 3_600_000))).toBeUndefined()
-      world.play((w) => w.events('timer.fired').length === i)
-    }
-    expect(world.tell(waiting('a@1.1', world.now + 1))).toMatchObject({
-      refused: 'invalid',
-      message: expect.stringContaining('3 times'),
-    })
-    world.tell({ type: 'attempt.outcome', attempt_id: 'a@1.1', outcome: { failure: limit, duration_ms: 5 } })
-    expect(world.play().finished.failure).toMatchObject({ code: 'rate_limited', message: 'limit until noon' })
-  })
-
-  test("the bound is the visit's, over its attempts", async () => {
-    const world = (
-      await worldOf(nodes(', retry: { max_attempts: 2, initial: 1s }'), (command) =>
-        command.kind === 'attempt' && command.node.id === 'a' ? undefined : {},
-      )
-    ).create()
-    world.tell(waiting('a@1.1', world.now + 20 * 3_600_000))
-    world.play((w) => w.events('timer.fired').length === 1)
-    world.tell({
-      type: 'attempt.outcome',
-      attempt_id: 'a@1.1',
-      outcome: { failure: { code: 'network', message: 'gone', source: 'provider' }, duration_ms: 5 },
-    })
-    world.play((w) => attempts(w).includes('a@1.2'))
-    expect(world.tell(waiting('a@1.2', world.now + 5 * 3_600_000))).toMatchObject({ refused: 'invalid' })
-    expect(world.tell(waiting('a@1.2', world.now + 3 * 3_600_000))).toBeUndefined()
-  })
-
-  test('the process ends meanwhile: the attempt is lost, its successor starts at resumes_at, the clock stands still', async () => {
-    const world = (
-      await worldOf(`budget: { time: 1h }\n${nodes()}`, (command) =>
-        command.kind === 'attempt' && command.id === 'a@1.1' ? undefined : {},
-      )
-    ).create()
-    world.tell(waiting('a@1.1', START + 7_200_000))
-    const next = killed(world)
-    next.now += 60_000
-    next.tell({ type: 'resume' })
-    next.play()
-    expect(next.lines('attempt.lost', 'attempt.started')).toEqual([
-      'attempt.started a@1.1',
-      'attempt.started b@1.1',
-      'attempt.lost a@1.1',
-      'attempt.lost b@1.1',
-      'attempt.started b@1.2',
-      'attempt.started a@1.2',
-    ])
-    expect(
-      Date.parse(
-        next.entries.find(({ event }) => event.type === 'attempt.started' && event.attempt_id === 'a@1.2')!.at,
-      ),
-    ).toBe(START + 7_200_000)
-    expect(next.finished.result).toBe('success')
-    expect(next.events('budget.exceeded')).toEqual([])
-  })
-
-  test('a cancel ends the wait', async () => {
-    const world = (
-      await worldOf(nodes(), (command) => (command.kind === 'attempt' && command.node.id === 'a' ? undefined : {}))
-    ).create()
-    world.tell(waiting('a@1.1', world.now + 3_600_000))
-    world.tell(SIGINT)
-    world.play()
-    expect(world.finished.result).toBe('cancellation')
-    expect(world.now).toBeLessThan(START + 1_000)
   })
 })
 
