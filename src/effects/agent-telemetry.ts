@@ -50,6 +50,10 @@ export function agentTelemetry(env: Env): AgentTelemetry {
   return (marker) => ({ ...fixed, OTEL_RESOURCE_ATTRIBUTES: resourceOf(marker, content) })
 }
 
+/** What `codex exec` is told, in an environment that holds what the switch adds; none when it is off. */
+export const codexTelemetryArguments = (env: Environment): readonly string[] =>
+  env[CODEX_ARGUMENTS]?.split(' ').filter((argument) => argument !== '') ?? []
+
 /** Why the switch has no effect although it is set, in a sentence; undefined = it has, or is off. */
 export function agentTelemetryProblem(env: Env): string | undefined {
   const position = switchOf(env)

@@ -1,16 +1,18 @@
-// Owns: what is particular to codex.
+// Owns: what is particular to Codex (`codex exec`), seen with 0.169.0.
 import type { AgentAdapter } from './adapter.ts'
+import { credentialProblem } from './codex-home.ts'
+import { codexLaunch } from './codex-launch.ts'
+import { CodexReader } from './codex-reader.ts'
 
 export const codex: AgentAdapter = {
   name: 'codex',
-  versions: [],
-  parseVersion: () => undefined,
-  flags: [],
-  credentialProblem: () => undefined,
+  program: 'codex',
+  versions: ['0.169.x'],
+  parseVersion: (output) => /codex(?:-cli)? (\d+\.\d+\.\d+\S*)/.exec(output)?.[1],
+  flags: ['--config', '--model', '--sandbox', '--add-dir'],
+  credentialProblem,
+  // It tells tokens only.
   reportsCost: false,
-  launch: () => ({ problem: 'codex is not in this version' }),
-  reader: () => ({
-    stdout: () => [],
-    end: () => ({ events: [], verdict: { status: 'error', errorClass: 'unknown', usageComplete: false } }),
-  }),
+  launch: codexLaunch,
+  reader: (request) => new CodexReader(request),
 }

@@ -1,0 +1,213 @@
+// Owns: reading one launch of Codex: its stream, the rollout files beside it, and what both come to. The stream tells what
+// was done, the rollouts which model was asked how often for how many tokens. Must not: trust the exit code alone.
+import type { Tokens } from '../../core/outcome.ts'
+import type { AgentEvent, AgentExit, AgentReader, AgentRequest, Verdict } from './adapter.ts'
+import { codexError, type CodexError } from './codex-errors.ts'
+import { itemEvents, subagentsOf } from './codex-items.ts'
+import { Rollout, sameTokens } from './codex-rollout.ts'
+import { threadsOf, type Threads } from './codex-threads.ts'
+import { codexTokens } from './codex-tokens.ts'
+import { codexVerdict } from './codex-verdict.ts'
+import { asFields, asText, objectIn, type Fields } from './loose-json.ts'
+import { minus, NO_TOKENS, plus } from './spending.ts'
+
+const RETRY = /^Reconnecting\.\.\. (?:\d+\/\d+ )?(.*)$/s
+
+export class CodexReader implements AgentReader {
+  readonly #request: AgentRequest
+  readonly #threads: Threads
+  readonly #main: Rollout
+  readonly #files = new Map<string, Rollout>()
+  readonly #warned = new Set<string>()
+  /** Arrival of the first line, epoch ms. */
+  #since: number | undefined
+  #thread: string | undefined
+  #model: string | undefined
+  #final: 'completed' | 'failed' | undefined
+  #error: CodexError | undefined
+  /** Tries that broke off after the answer had begun. */
+  #brokenTries = 0
+  /** Usage of the whole conversation, as the end of its turn tells it. */
+  #total: Tokens | undefined
+  #answer = ''
+  readonly #tools = new Map<string, 'open' | 'done'>()
+  #toolTurns = 0
+  #limitTold = false
+  #subagentTokens = NO_TOKENS
+  #mainTokens = NO_TOKENS
+
+  constructor(request: AgentRequest) {
+    this.#request = request
+    this.#threads = threadsOf(request)
+    const { session } = request
+    if (session) {
+      this.#threads.add(session.id)
+      this.#main = new Rollout(false, { bytes: this.#threads.sizeOf(session.id), totals: session.totals })
+    } else this.#main = new Rollout(false, { totals: NO_TOKENS })
+  }
+
+  stdout(line: string, at: number): readonly AgentEvent[] {
+    this.#since ??= at
+    const event = objectIn(line)
+    switch (event?.['type']) {
+      case 'thread.started':
+        return this.#started(asText(event['thread_id']))
+      case 'item.started':
+      case 'item.updated':
+      case 'item.completed':
+        return this.#item(event['type'], asFields(event['item']) ?? {}, at)
+      case 'turn.completed':
+        return this.#completed(event)
+      case 'turn.failed':
+        return this.#failed(asText(asFields(event['error'])?.['message']) ?? '', at)
+      case 'error':
+        return this.#said(asText(event['message']) ?? '', at)
+      default:
+        return event ? [{ type: 'alive' }] : []
+    }
+  }
+
+  /** Its log: errors that the stream does not tell. */
+  stderr(line: string): readonly AgentEvent[] {
+    const message = /^\S+Z\s+(?:ERROR|WARN)\s+(.+)$/.exec(line)?.[1]
+    if (message === undefined || this.#warned.has(message) || this.#warned.size >= 100) return []
+    this.#warned.add(message)
+    return [{ type: 'warning', message }]
+  }
+
+  side(line: string, at: number, file: string): readonly AgentEvent[] {
+    const rollout = this.#rolloutOf(file)
+    const events = rollout.line(line, at)
+    for (const event of events) {
+      if (event.type === 'session') this.#model = event.model ?? this.#model
+      if (event.type !== 'call' || !event.tokens) continue
+      if (event.subagent) this.#subagentTokens = plus(this.#subagentTokens, event.tokens)
+      else this.#mainTokens = plus(this.#mainTokens, event.tokens)
+    }
+    const { max_turns: max } = this.#request.spec
+    if (rollout !== this.#main || max === undefined || rollout.requests < max || !rollout.goesOn) return events
+    return [...events, ...this.#limit()]
+  }
+
+  end(exit: AgentExit, at: number): { readonly events: readonly AgentEvent[]; readonly verdict: Verdict } {
+    const spent = this.#spent()
+    const verdict = codexVerdict(
+      {
+        started: this.#thread !== undefined,
+        final: this.#final,
+        error: this.#error,
+        limitEndsAt: this.#main.limitEndsAt,
+        usageComplete: this.#usageComplete(),
+        maxTurns: this.#request.spec.max_turns,
+      },
+      exit,
+      at,
+    )
+    return { events: spent ? [spent] : [], verdict }
+  }
+
+  #started(thread: string | undefined): readonly AgentEvent[] {
+    if (thread === undefined) return [{ type: 'alive' }]
+    this.#thread ??= thread
+    this.#threads.add(thread)
+    return [{ type: 'session', id: thread }]
+  }
+
+  #item(phase: string, item: Fields, at: number): readonly AgentEvent[] {
+    for (const thread of subagentsOf(item)) this.#threads.add(thread)
+    const events = itemEvents(phase, item, at).filter((event) => this.#isNew(event))
+    // Without its rollout each round of tools stands for a request; one answer may ask for several rounds.
+    const { max_turns: max } = this.#request.spec
+    const counted = this.#files.size > 0 || max === undefined || this.#toolTurns < max
+    return counted ? events : [...events, ...this.#limit()]
+  }
+
+  /** A tool call begins and ends once, though its end may come without its beginning. */
+  #isNew(event: AgentEvent): boolean {
+    if (event.type === 'text') this.#answer = event.text
+    if (event.type === 'tool.started') {
+      if (this.#tools.has(event.id)) return false
+      this.#tools.set(event.id, 'open')
+    }
+    if (event.type === 'tool.finished') {
+      if (this.#tools.get(event.id) === 'done') return false
+      this.#tools.set(event.id, 'done')
+      if (![...this.#tools.values()].includes('open')) this.#toolTurns++
+    }
+    return true
+  }
+
+  #completed(event: Fields): readonly AgentEvent[] {
+    this.#final = 'completed'
+    this.#total = codexTokens(event['usage']) ?? this.#total
+    const structured = this.#request.spec.output_schema ? objectIn(this.#answer) : undefined
+    return [
+      ...(this.#total ? [{ type: 'totals', totals: this.#total } as const] : []),
+      { type: 'result', text: this.#answer, structured },
+    ]
+  }
+
+  #failed(message: string, at: number): readonly AgentEvent[] {
+    if (this.#final !== 'completed') this.#final = 'failed'
+    this.#error = codexError(message, at)
+    return [this.#failedCall(this.#error, at), { type: 'result' }]
+  }
+
+  /** Before the end of the turn: a try that is made again, or the reason that `turn.failed` repeats. */
+  #said(message: string, at: number): readonly AgentEvent[] {
+    const again = RETRY.exec(message)?.[1]
+    const error = codexError(again?.replace(/^\((.*)\)$/s, '$1') ?? message, at)
+    if (again === undefined) {
+      this.#error = error
+      return [{ type: 'alive' }]
+    }
+    if (error.broken) this.#brokenTries++
+    const retry = { message: error.message, httpStatus: error.httpStatus, errorClass: error.errorClass }
+    return [this.#failedCall(error, at), { type: 'retry', ...retry }]
+  }
+
+  #failedCall({ errorClass, message }: CodexError, at: number): AgentEvent {
+    return { type: 'call', model: this.#model ?? this.#request.spec.model, endedAt: at, error: { errorClass, message } }
+  }
+
+  /** Files come in any order: the conversation's own is the one whose name ends in its id. */
+  #rolloutOf(file: string): Rollout {
+    const known = this.#files.get(file)
+    if (known) return known
+    const own = this.#files.size === 0 || (this.#thread !== undefined && file.endsWith(`-${this.#thread}.jsonl`))
+    const rollout = own ? this.#main : new Rollout(true, { since: this.#since })
+    this.#files.set(file, rollout)
+    return rollout
+  }
+
+  #limit(): readonly AgentEvent[] {
+    if (this.#limitTold || this.#final !== undefined) return []
+    this.#limitTold = true
+    return [{ type: 'limit', errorClass: 'max_turns' }]
+  }
+
+  /** What this launch used of its conversation, by the total that the end of the turn tells. */
+  get #used(): Tokens | undefined {
+    const { before } = this.#main
+    return this.#total && before && minus(this.#total, before)
+  }
+
+  /** Only where the requests that were told do not add up to it. */
+  #spent(): AgentEvent | undefined {
+    const used = this.#used
+    if (!used || sameTokens(used, this.#mainTokens)) return undefined
+    const turns = this.#main.requests > 0 ? this.#main.requests : this.#toolTurns + 1
+    return { type: 'spent', tokens: plus(used, this.#subagentTokens), turns }
+  }
+
+  #usageComplete(): boolean {
+    if (this.#brokenTries > 0 || this.#error?.broken) return false
+    const rollouts = [...this.#files.values()]
+    const subagents = rollouts.filter((rollout) => rollout !== this.#main)
+    if (subagents.some((rollout) => rollout.requestOpen)) return false
+    if (this.#threads.count > 1 + subagents.length) return false
+    if (this.#used) return true
+    if (this.#thread === undefined) return this.#files.size === 0 && this.#final === undefined
+    return this.#files.size > 0 && !this.#main.requestOpen
+  }
+}
