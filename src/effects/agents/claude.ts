@@ -1,16 +1,144 @@
-// Owns: what is particular to claude.
-import type { AgentAdapter } from './adapter.ts'
+// Owns: how Claude Code is started, and whether it can be. What it says is read in claude-reader.ts.
+import { existsSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import type { AgentSpec, Permission } from '../../core/agent.ts'
+import type { Environment } from '../environment.ts'
+import type { AgentAdapter, AgentLaunch, AgentRequest } from './adapter.ts'
+import { ClaudeReader } from './claude-reader.ts'
+import { objectIn } from './loose-json.ts'
 
+const EDIT_TOOLS = ['Edit', 'Write', 'NotebookEdit']
+
+/**
+ * `read`: whatever would be asked for is refused, and edits in any case; looking around needs no permission. `workspace`:
+ * edits below its directory and any command. `full`: nothing is asked. A list of allowed tools takes the place of that.
+ */
+const MODES: Readonly<Record<Permission, readonly string[]>> = {
+  read: ['--permission-mode', 'dontAsk'],
+  workspace: ['--permission-mode', 'acceptEdits', '--allowedTools', 'Bash', 'WebFetch', 'WebSearch'],
+  full: ['--permission-mode', 'bypassPermissions'],
+}
+
+/** Few tries of its own: retries are ours, visible and bounded. Its default is 10, over minutes. */
+const DEFAULTS: Environment = {
+  CLAUDE_CODE_MAX_RETRIES: '3',
+  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+  // Commands of the agent nest below the tool call that ran them, also behind another base URL.
+  CLAUDE_CODE_PROPAGATE_TRACEPARENT: '1',
+}
+
+/** A prompt is read to its end before anything else; this much was tried. */
 export const claude: AgentAdapter = {
   name: 'claude',
-  versions: [],
-  parseVersion: () => undefined,
-  flags: [],
-  credentialProblem: () => undefined,
-  reportsCost: false,
-  launch: () => ({ problem: 'claude is not in this version' }),
-  reader: () => ({
-    stdout: () => [],
-    end: () => ({ events: [], verdict: { status: 'error', errorClass: 'unknown', usageComplete: false } }),
-  }),
+  program: 'claude',
+  versions: ['2.1.x'],
+  parseVersion: (output) => /^(\d+\.\d+\.\d+\S*) \(Claude Code\)/m.exec(output)?.[1],
+  // --max-turns works but is not in its help.
+  flags: [
+    '--output-format',
+    '--include-partial-messages',
+    '--forward-subagent-text',
+    '--session-id',
+    '--resume',
+    '--permission-mode',
+    '--allowedTools',
+    '--disallowedTools',
+    '--max-budget-usd',
+    '--json-schema',
+  ],
+  credentialProblem,
+  reportsCost: true,
+  launch,
+  reader: (request) => new ClaudeReader(request),
+}
+
+function launch(request: AgentRequest): AgentLaunch | { readonly problem: string } {
+  const { spec, session, env } = request
+  if (request.prompt.trim() === '') return { problem: 'the prompt is empty: Claude Code needs one' }
+  if (isFull(spec) && process.getuid?.() === 0 && !env['IS_SANDBOX'])
+    return {
+      problem:
+        'Claude Code refuses permission: full to root: set IS_SANDBOX=1 in env: if this machine is a sandbox, run as another user, or use permission: workspace',
+    }
+  return {
+    file: spec.program ?? 'claude',
+    args: [
+      '--print',
+      ...['--output-format', 'stream-json', '--verbose'],
+      // The true usage of each request, and of runs that are killed.
+      '--include-partial-messages',
+      '--forward-subagent-text',
+      ...(session ? ['--resume', session.id] : ['--session-id', request.newSessionId]),
+      ...(spec.model === undefined ? [] : ['--model', spec.model]),
+      ...permissionArgs(spec),
+      ...(spec.max_turns === undefined ? [] : ['--max-turns', String(spec.max_turns)]),
+      ...budgetArgs(request),
+      ...(spec.output_schema === undefined ? [] : ['--json-schema', JSON.stringify(spec.output_schema)]),
+      ...spec.args,
+    ],
+    stdin: request.prompt,
+    env: {
+      ...Object.fromEntries(Object.entries(DEFAULTS).filter(([name]) => env[name] === undefined)),
+      ...(request.isolated && { CLAUDE_CONFIG_DIR: path.join(request.home, '.claude') }),
+    },
+  }
+}
+
+const isFull = (spec: AgentSpec): boolean => spec.permission === 'full' && spec.allowed_tools === undefined
+
+function permissionArgs({ permission, allowed_tools: allowed, denied_tools: denied = [] }: AgentSpec): string[] {
+  const refused = permission === 'read' ? [...new Set([...EDIT_TOOLS, ...denied])] : denied
+  return [
+    ...(allowed === undefined
+      ? MODES[permission]
+      : ['--permission-mode', 'dontAsk', ...(allowed.length > 0 ? ['--allowedTools', ...allowed] : [])]),
+    ...(refused.length > 0 ? ['--disallowedTools', ...refused] : []),
+  ]
+}
+
+/**
+ * It ends itself after the request that goes over (counted from the start of this launch). For models that it does not know
+ * it would count with a guess, so that only our own budget holds there.
+ */
+function budgetArgs({ usdLeft, spec, env }: AgentRequest): string[] {
+  if (usdLeft === undefined || !hasListPrice(spec.model ?? env['ANTHROPIC_MODEL'])) return []
+  return ['--max-budget-usd', String(Math.max(0.000_1, Number(usdLeft.toFixed(6))))]
+}
+
+const hasListPrice = (model: string | undefined): boolean =>
+  model === undefined || /^(?:claude-|default$|best$|sonnet|opus|haiku)/.test(model)
+
+const KEYS = ['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'CLAUDE_CODE_OAUTH_TOKEN']
+const CLOUDS = /^CLAUDE_CODE_USE_[A-Z]+$/
+
+function credentialProblem(spec: AgentSpec, env: Environment, home: string): string | undefined {
+  if (KEYS.some((name) => env[name])) return undefined
+  // Other providers have credentials of their own kinds; a file descriptor or settings may hold a key.
+  const isOther = Object.keys(env).some((name) => (CLOUDS.test(name) || name.endsWith('_FILE_DESCRIPTOR')) && env[name])
+  if (isOther || spec.args.some((argument) => argument.startsWith('--settings'))) return undefined
+  if (spec.home === 'user' && hasLogin(env, home)) return undefined
+  const where = spec.home === 'user' ? '' : ' (an isolated home has no login of yours)'
+  return `agent claude has no credentials${where}: set ${KEYS[0]}, or ${KEYS[1]} for another endpoint, or log in with \`claude\` as this user`
+}
+
+/** A login or a helper for keys. On macOS the login is in the keychain, where nobody looks. */
+function hasLogin(env: Environment, home: string): boolean {
+  if (process.platform === 'darwin') return true
+  const folder = env['CLAUDE_CONFIG_DIR'] || path.join(home, '.claude')
+  if (existsSync(path.join(folder, '.credentials.json'))) return true
+  return (
+    settingsOf(path.join(folder, 'settings.json'))?.['apiKeyHelper'] !== undefined ||
+    settingsOf('/etc/claude-code/managed-settings.json')?.['apiKeyHelper'] !== undefined ||
+    settingsOf(env['CLAUDE_CONFIG_DIR'] ? path.join(folder, '.claude.json') : path.join(home, '.claude.json'))?.[
+      'primaryApiKey'
+    ] !== undefined
+  )
+}
+
+function settingsOf(file: string): ReturnType<typeof objectIn> {
+  try {
+    return objectIn(readFileSync(file, 'utf8'))
+  } catch {
+    return undefined
+  }
 }

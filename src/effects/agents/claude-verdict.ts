@@ -1,0 +1,167 @@
+// Owns: what the end of Claude Code means: from its last result, the error it told, the exit and who ended it. Neither the
+// exit code nor `subtype: success` decides: SIGINT ends with 0, API errors call themselves success (seen with 2.1.329).
+import { oneLine, shortened } from '../reason.ts'
+import type { AgentExit, ErrorClass, Verdict } from './adapter.ts'
+import { asAmount, asFields, asList, asText, type Fields } from './loose-json.ts'
+import { resetTime } from './reset-time.ts'
+
+/** What is known at the end of a launch. */
+export interface ClaudeEnd {
+  /** The last one. */
+  readonly result: Fields | undefined
+  /** The last message by which the client told an API error itself. */
+  readonly apiError: Fields | undefined
+  /** Any line that was an event. */
+  readonly spoke: boolean
+  readonly brokenAnswer: boolean
+  /** Epoch ms: by an event, or by a wait that the provider asked for. */
+  readonly resetsAt: number | undefined
+  /** Tools that it was refused while none did anything. */
+  readonly denied: readonly string[]
+  readonly usageComplete: boolean
+  readonly warnings: readonly string[]
+}
+
+export function claudeVerdict(end: ClaudeEnd, exit: AgentExit, at: number): Verdict {
+  const { usageComplete, warnings } = end
+  const common = { usageComplete, ...(warnings.length > 0 && { warnings }) }
+  const { result } = end
+  if (!result) return { ...common, ...withoutResult(end, exit, at) }
+  if (result['is_error'] === false && result['subtype'] === 'success') {
+    if (end.denied.length === 0) return { ...common, status: 'ok' }
+    const tools = [...new Set(end.denied)].join(', ')
+    const message = `it was not allowed to use ${tools} and did nothing: allow it by agent.allowed_tools or agent.permission`
+    return { ...common, status: 'denied', errorClass: 'denied', message }
+  }
+  if (wasAborted(result)) return { ...common, status: 'killed', message: 'it was interrupted' }
+  return { ...common, ...failed(end, result, exit, at) }
+}
+
+const wasAborted = (result: Fields): boolean => asText(result['terminal_reason'])?.startsWith('aborted') ?? false
+
+function withoutResult(end: ClaudeEnd, exit: AgentExit, at: number): Omit<Verdict, 'usageComplete'> {
+  if (exit.ended !== undefined || exit.signal !== undefined || SIGNAL_EXITS.has(exit.exitCode ?? 0)) {
+    const by = exit.signal ?? (exit.exitCode === undefined ? exit.ended : `exit code ${exit.exitCode}`)
+    return { status: 'killed', message: `ended before its result (${by})` }
+  }
+  if (end.apiError) return apiFailure(end, end.apiError, at)
+  const said = lastLine(exit.stderr)
+  if (exit.exitCode === 0)
+    return { status: 'error', errorClass: 'truncated_output', message: 'ended with exit code 0 and without a result' }
+  // It checks its arguments before it says anything on its standard output.
+  const errorClass: ErrorClass = !end.spoke && said !== undefined && isUsage(said) ? 'usage' : 'unknown'
+  return { status: 'error', errorClass, message: said ?? `ended with exit code ${exit.exitCode} and without a result` }
+}
+
+/** 128 + SIGHUP, SIGINT, SIGKILL, SIGTERM. */
+const SIGNAL_EXITS: ReadonlySet<number> = new Set([129, 130, 137, 143])
+
+const isUsage = (line: string): boolean =>
+  /^error: |cannot be used|must be provided|already in use|unknown option|no conversation found|invalid /i.test(line)
+
+function lastLine(text: string): string | undefined {
+  const line = text.split('\n').findLast((part) => oneLine(part) !== '')
+  return line === undefined ? undefined : shortened(oneLine(line), 1_000)
+}
+
+function failed(end: ClaudeEnd, result: Fields, exit: AgentExit, at: number): Omit<Verdict, 'usageComplete'> {
+  const message = messageOf(result) ?? lastLine(exit.stderr) ?? 'it reported an error without a reason'
+  switch (result['subtype']) {
+    case 'error_max_turns':
+      return { status: 'limit', errorClass: 'max_turns', message }
+    case 'error_max_budget_usd':
+      return { status: 'limit', errorClass: 'budget', message }
+    case 'success':
+      return apiFailure(end, { ...end.apiError, ...withoutNulls(result) }, at)
+    default:
+      return { status: 'error', errorClass: isUsage(message) ? 'usage' : 'unknown', message }
+  }
+}
+
+const withoutNulls = (fields: Fields): Fields =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null))
+
+function messageOf(said: Fields): string | undefined {
+  const text =
+    asText(said['result']) ??
+    asList(said['errors'])
+      .filter((error) => typeof error === 'string')
+      .join('; ')
+  return text === '' ? undefined : shortened(oneLine(text), 1_000)
+}
+
+/** @param said an error's message, or a result together with it */
+function apiFailure(end: ClaudeEnd, said: Fields, at: number): Omit<Verdict, 'usageComplete'> {
+  const message = messageOf(said) ?? textOf(said) ?? 'the API refused the request'
+  const httpStatus = asAmount(said['api_error_status'])
+  const errorClass = classOf(said, message, httpStatus) ?? (end.brokenAnswer ? 'stream' : 'unknown')
+  const isLimit = errorClass === 'rate_limit' || errorClass === 'quota'
+  const resetsAt = isLimit ? (toldReset(said) ?? end.resetsAt ?? resetTime(message, at)) : undefined
+  return {
+    status: isLimit ? 'limit' : 'error',
+    errorClass: errorClass === 'network' && end.brokenAnswer ? 'stream' : errorClass,
+    message,
+    ...(httpStatus !== undefined && { httpStatus }),
+    ...(resetsAt !== undefined && { resetsAt }),
+  }
+}
+
+/** Text of the message in which an error is told. */
+export function textOf(message: Fields): string | undefined {
+  const texts = asList(asFields(message['message'])?.['content']).flatMap(
+    (block) => asText(asFields(block)?.['text']) ?? [],
+  )
+  return texts.length === 0 ? undefined : shortened(oneLine(texts.join(' ')), 1_000)
+}
+
+const toldReset = (said: Fields): number | undefined =>
+  resetOf(asFields(asFields(said['api_error_params'])?.['rate_limit_info']))
+
+/** `resetsAt` of a rate limit, told in seconds. */
+export function resetOf(info: Fields | undefined): number | undefined {
+  const seconds = asAmount(info?.['resetsAt'])
+  return seconds === undefined || seconds > 1e11 ? undefined : seconds * 1_000
+}
+
+function classOf(said: Fields, message: string, status: number | undefined): ErrorClass | undefined {
+  if (said['stop_reason'] === 'refusal') return 'content_filter'
+  if (said['terminal_reason'] === 'prompt_too_long' || /^prompt is too long/i.test(message)) return 'context_length'
+  if (/out of (?:usage )?credits|credit balance|spend(?:ing)? limit|out of usage/i.test(message)) return 'quota'
+  return byName(asText(said['api_error'])) ?? byStatus(said, status) ?? byName(asText(said['error']))
+}
+
+/** Error names of retries, messages and results. */
+export function byName(name: string | undefined): ErrorClass | undefined {
+  return name === undefined ? undefined : NAMES[name]
+}
+
+const NAMES: Readonly<Record<string, ErrorClass | undefined>> = {
+  authentication_failed: 'auth',
+  oauth_org_not_allowed: 'auth',
+  billing_error: 'quota',
+  rate_limit: 'rate_limit',
+  usage_limit_reached: 'rate_limit',
+  overloaded: 'overloaded',
+  invalid_request: 'bad_request',
+  model_not_found: 'not_found',
+  connection_failed: 'network',
+  max_output_tokens: 'output_limit',
+  server_error: 'server',
+}
+
+function byStatus(said: Fields, status: number | undefined): ErrorClass | undefined {
+  if (status === undefined) return undefined
+  if (status === 529 || said['api_error_type'] === 'overloaded_error') return 'overloaded'
+  if (status === 400) return byName(asText(said['error'])) ?? 'bad_request'
+  return STATUSES[status] ?? (status >= 500 ? 'server' : status >= 400 ? 'bad_request' : undefined)
+}
+
+const STATUSES: Readonly<Record<number, ErrorClass | undefined>> = {
+  401: 'auth',
+  402: 'quota',
+  403: 'auth',
+  404: 'not_found',
+  408: 'server',
+  413: 'context_length',
+  429: 'rate_limit',
+}
