@@ -3,6 +3,7 @@
 import type { AgentName, AgentSpec } from '../../core/agent.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { Cost, Session, Tokens } from '../../core/outcome.ts'
+import type { Price } from '../../core/pipeline.ts'
 import type { Environment } from '../environment.ts'
 
 /** What an attempt asks of a client, templates filled. */
@@ -22,6 +23,8 @@ export interface AgentRequest {
   readonly newSessionId: string
   /** US dollars that enforced budgets leave. */
   readonly usdLeft?: number | undefined
+  /** The pipeline's own, for who says beforehand what a request may cost. */
+  readonly prices?: { readonly [model: string]: Price } | undefined
   /** Absolute; the home directory it gets. */
   readonly home: string
   readonly isolated: boolean
@@ -114,7 +117,7 @@ export type AgentEvent =
    * A limit was reached that the client cannot keep by itself: the runtime ends it now (`ended: 'limit'`), and the
    * verdict tells which.
    */
-  | { readonly type: 'limit'; readonly errorClass: 'max_turns' }
+  | { readonly type: 'limit'; readonly errorClass: 'max_turns' | 'context_length' }
   /** Its last word: from now on the process only has to go. `text` replaces the text so far. */
   | { readonly type: 'result'; readonly text?: string | undefined; readonly structured?: unknown }
   /**
