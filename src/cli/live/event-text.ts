@@ -8,6 +8,7 @@ import { attemptId, visitId } from '../../core/ids.ts'
 import { fromTimestamp } from '../../core/time.ts'
 import { count, counted, elapsed, timeOfDay, usd } from '../terminal/amounts.ts'
 import { markOf, type Mark } from '../terminal/style.ts'
+import { costText, questionText, usageText } from '../agent-words.ts'
 import { shortMessage } from '../cause.ts'
 import { cleanLine } from '../terminal/text.ts'
 
@@ -63,6 +64,30 @@ const step = (event: { readonly node: string; readonly visit: number; readonly a
 const ownerOf = (event: { readonly node?: string | undefined; readonly visit?: number | undefined }): string =>
   event.node ?? 'run'
 
+/** `, claude claude-sonnet-5 (fallback)`. */
+function byAgent({ agent, model, chosen }: EventOf<'attempt.started'>): string {
+  if (agent === undefined) return ''
+  return `, ${agent}${model === undefined ? '' : ` ${model}`}${chosen === undefined ? '' : ` (${chosen})`}`
+}
+
+function calledText({ model, usage, cost, error, started_at, ended_at }: EventOf<'model.called'>): string {
+  const took = fromTimestamp(ended_at) - fromTimestamp(started_at)
+  const facts = [
+    `called ${model ?? 'the model'}${took > 0 ? ` for ${elapsed(took)}` : ''}`,
+    usage && usageText(usage),
+    cost && costText(cost),
+  ].filter((fact) => fact !== undefined && fact !== '')
+  return `${facts.join(', ')}${error === undefined ? '' : `: ${error.code}: ${error.message}`}`
+}
+
+function reservedText({ usd: money, tokens: count }: EventOf<'budget.reserved'>): string {
+  const parts = [
+    money === undefined || money === 0 ? '' : usd(money),
+    count === undefined || count === 0 ? '' : counted(count, 'token'),
+  ].filter((part) => part !== '')
+  return parts.length === 0 ? 'gives back what it had reserved' : `reserves ${parts.join(' and ')} for its next call`
+}
+
 const TEXT: { readonly [T in EventType]: Text<T> } = {
   'run.created': (event) => told('running', event.run_id, `${event.pipeline.name} started, trace ${event.trace_id}`),
   'run.resumed': (event) =>
@@ -110,7 +135,11 @@ const TEXT: { readonly [T in EventType]: Text<T> } = {
   'branch.finished': (event) =>
     told(markOf(event.result), lane(event), `${ended(event.result)}${because(event.failure)}`),
   'attempt.started': (event) =>
-    told('running', step(event), event.max > 1 ? `started (attempt ${event.attempt} of ${event.max})` : 'started'),
+    told(
+      'running',
+      step(event),
+      `started${event.max > 1 ? ` (attempt ${event.attempt} of ${event.max})` : ''}${byAgent(event)}`,
+    ),
   'attempt.progressed': (event) => ({
     ...untold(
       'running',
@@ -132,7 +161,7 @@ const TEXT: { readonly [T in EventType]: Text<T> } = {
     told(
       markOf(event.result),
       step(event),
-      `${ended(event.result)} in ${elapsed(event.duration_ms)}${typeof event.cost?.usd === 'number' ? `, ${usd(event.cost.usd)}` : ''}${because(event.failure)}`,
+      `${ended(event.result)} in ${elapsed(event.duration_ms)}${event.cost === undefined ? '' : `, ${costText(event.cost)}`}${because(event.failure)}`,
     ),
   'attempt.lost': (event) => told('error', step(event), `lost${because(event.failure)}`),
   'retry.scheduled': (event) =>
@@ -164,7 +193,14 @@ const TEXT: { readonly [T in EventType]: Text<T> } = {
     progress: !event.passed,
   }),
   'gate.opened': (event) =>
-    told('gate', place(event), `waits for an answer: ${event.question} (${event.choices.join(', ')})`),
+    told(
+      'gate',
+      place(event),
+      [
+        `waits for an answer: ${event.question} (${event.choices.join(', ')})`,
+        ...(event.questions ?? []).map((question, index) => `${index + 1}. ${questionText(question)}`),
+      ].join('  '),
+    ),
   'gate.answered': (event) =>
     told(
       'success',
@@ -205,17 +241,16 @@ const TEXT: { readonly [T in EventType]: Text<T> } = {
       `ended ${counted(event.processes.length + (event.omitted ?? 0), 'process', 'processes')} left behind: ${event.processes.map(({ pid, command }) => `${pid} ${command}`).join(', ')}`,
     ),
   'log.capped': (event) => told('error', step(event), `${event.stream} is cut at ${count(event.limit_bytes)} bytes`),
-  'budget.reserved': (event) =>
-    untold('running', step(event), `reserves ${event.usd === undefined ? '' : `$${event.usd}`}`),
-  'model.called': (event) => untold('running', step(event), `called ${event.model ?? 'the model'}`),
+  'budget.reserved': (event) => untold('running', step(event), reservedText(event)),
+  'model.called': (event) => untold(event.error === undefined ? 'success' : 'error', step(event), calledText(event)),
   'tool.started': (event) => untold('running', step(event), `uses ${event.tool}`),
   'tool.finished': (event) =>
     untold(
-      'running',
+      event.ok ? 'success' : 'failure',
       step(event),
-      `${event.tool} ${event.ok ? 'succeeded' : `failed${event.error === undefined ? '' : `: ${event.error}`}`}`,
+      `${event.tool} ${event.ok ? 'succeeded' : 'failed'}${event.exit_code === undefined || event.exit_code === 0 ? '' : ` with exit code ${event.exit_code}`}${event.error === undefined ? '' : `: ${event.error}`}`,
     ),
-  'failure.summarized': (event) => told('failure', place(event), `summary (generated): ${event.text}`),
+  'failure.summarized': (event) => told('skipped', place(event), `summary of its failures (generated): ${event.text}`),
   'warning.raised': (event) =>
     told('error', event.attempt_id ?? event.node ?? 'run', `warning ${event.code}: ${event.message}`),
 }

@@ -5,9 +5,10 @@ import { originalCause, type Failure, type Result } from '../../core/failure.ts'
 import { fromTimestamp } from '../../core/time.ts'
 import { markOf, type Mark } from '../terminal/style.ts'
 import { countRetried, finishBranch, loseOpen, uncount } from './fold-branch.ts'
-import { add, spendMore } from './fold-spend.ts'
-import { stopWaiting, wait } from './fold-wait.ts'
-import { fanoutOf, laneOf, newNodeView, nodeAt, type AttemptView, type NodeView, type RunView } from './run-view.ts'
+import { ATTEMPT_FOLD, openAttempt } from './fold-attempt.ts'
+import { add, spendOnce } from './fold-spend.ts'
+import { stopWaiting } from './fold-wait.ts'
+import { fanoutOf, laneOf, newNodeView, nodeAt, type RunView } from './run-view.ts'
 
 /** Takes one entry into the view, in place. */
 export function foldEntry(view: RunView, entry: Entry): void {
@@ -18,7 +19,7 @@ export function foldEntry(view: RunView, entry: Entry): void {
   fold?.(view, entry.event, at)
 }
 
-type Fold<T extends EventType> = (view: RunView, event: EventOf<T>, at: number) => void
+export type Fold<T extends EventType> = (view: RunView, event: EventOf<T>, at: number) => void
 const nothing = (): void => {}
 
 const FOLD: { readonly [T in EventType]: Fold<T> } = {
@@ -85,40 +86,7 @@ const FOLD: { readonly [T in EventType]: Fold<T> } = {
     if (known === undefined || event.continues === undefined) fanoutOf(node).started++
   },
   'branch.finished': finishBranch,
-  'attempt.started': startAttempt,
-  'attempt.progressed': (view, event, at) => {
-    const attempt = openAttempt(view, event.attempt_id)
-    if (!attempt) return
-    attempt.view.lastOutputAt = event.last_output_at === undefined ? at : fromTimestamp(event.last_output_at)
-    attempt.view.text = event.text ?? attempt.view.text
-    attempt.view.turn = event.turn ?? attempt.view.turn
-    spendMore(attempt.node, attempt.view, event.usage, event.cost)
-  },
-  'attempt.waiting': (view, event) => {
-    const attempt = openAttempt(view, event.attempt_id)
-    if (!attempt) return
-    attempt.view.waitingUntil = fromTimestamp(event.due_at)
-    attempt.node.mark = 'waiting'
-    wait(attempt.node, 1)
-  },
-  'attempt.acted': (view, event) => {
-    const attempt = openAttempt(view, event.attempt_id)
-    if (attempt) spendMore(attempt.node, attempt.view, event.usage, event.cost)
-  },
-  'attempt.finished': (view, event) => {
-    const attempt = openAttempt(view, event.attempt_id)
-    if (!attempt) return
-    spendMore(attempt.node, attempt.view, event.usage, event.cost)
-    if (event.usage !== undefined && (event.cost?.usd ?? null) === null) add(attempt.node, { unpriced: 1 })
-    endAttempt(view, attempt.node, event.attempt_id)
-  },
-  'attempt.lost': (view, event) => {
-    const attempt = openAttempt(view, event.attempt_id)
-    if (!attempt) return
-    endAttempt(view, attempt.node, event.attempt_id)
-    attempt.node.mark = 'error'
-    attempt.node.failure = event.failure
-  },
+  ...ATTEMPT_FOLD,
   'retry.scheduled': (view, event) => {
     const node = nodeAt(view, event.node)
     if (!node) return
@@ -155,6 +123,7 @@ const FOLD: { readonly [T in EventType]: Fold<T> } = {
       default: event.default,
       openedAt: at,
       dueAt: event.due_at === undefined ? undefined : fromTimestamp(event.due_at),
+      questions: event.questions ?? [],
     }
     view.gates.set(event.node, node.gate)
   },
@@ -191,11 +160,13 @@ const FOLD: { readonly [T in EventType]: Fold<T> } = {
   },
   'processes.ended': nothing,
   'log.capped': nothing,
-  'budget.reserved': () => {},
-  'model.called': () => {},
-  'tool.started': () => {},
-  'tool.finished': () => {},
-  'failure.summarized': () => {},
+  'budget.reserved': nothing,
+  'failure.summarized': (view, event) => {
+    const node = nodeAt(view, event.node)
+    if (!node) return
+    node.summary = event.text
+    spendOnce(node, event.usage, event.cost)
+  },
   'warning.raised': (view) => void view.warnings++,
 }
 
@@ -226,6 +197,7 @@ function startNode(view: RunView, event: EventOf<'node.started'>, at: number): v
     breaker: undefined,
     dueAt: event.due_at === undefined ? undefined : fromTimestamp(event.due_at),
     retryCount: 0,
+    summary: undefined,
   })
   if (event.kind === 'wait') node.mark = 'waiting'
   // A gate that goes on after a resume was opened before.
@@ -258,42 +230,6 @@ function finishNode(view: RunView, event: EventOf<'node.finished'>, at: number):
 
 const endMark = (result: Result, failure: Failure | undefined): Mark =>
   failure?.code === 'breaker_open' ? 'breaker' : markOf(result)
-
-function startAttempt(view: RunView, event: EventOf<'attempt.started'>, at: number): void {
-  const node = nodeAt(view, event.node)
-  if (!node) return
-  node.mark = 'running'
-  node.retry = undefined
-  node.note = undefined
-  node.attempt = {
-    id: event.attempt_id,
-    number: event.attempt,
-    max: event.max,
-    startedAt: at,
-    lastOutputAt: at,
-    text: undefined,
-    turn: undefined,
-    waitingUntil: undefined,
-    input: 0,
-    cacheRead: 0,
-    output: 0,
-    usd: 0,
-  }
-  view.running.set(event.attempt_id, node)
-  view.openAttempts++
-  add(node, { attempts: 1 })
-}
-
-function openAttempt(view: RunView, id: string): { node: NodeView; view: AttemptView } | undefined {
-  const node = view.running.get(id)
-  return node?.attempt?.id === id ? { node, view: node.attempt } : undefined
-}
-
-function endAttempt(view: RunView, node: NodeView, id: string): void {
-  stopWaiting(node)
-  view.running.delete(id)
-  view.openAttempts--
-}
 
 function closeGate(view: RunView, path: string): void {
   view.gates.delete(path)

@@ -4,7 +4,10 @@ import { count, counted, countdown, elapsed, timeOfDay } from '../terminal/amoun
 import { glyph, piece, roleOf, type Look, type Mark, type Piece } from '../terminal/style.ts'
 import { cleanLine } from '../terminal/text.ts'
 import { shortMessage } from '../cause.ts'
-import { LISTED_LANES, type FanoutView, type NodeView } from './run-view.ts'
+import { agentName, questionLines, tokensUsed } from '../agent-words.ts'
+import { activityOf } from './fold-agent.ts'
+import { inputOf } from './fold-spend.ts'
+import { LISTED_LANES, type AgentView, type AttemptView, type FanoutView, type NodeView } from './run-view.ts'
 
 /** One line of the tree. `name`d rows are nodes and branches; the others explain the row above. */
 export interface TreeRow {
@@ -48,6 +51,10 @@ export function choiceKeys(choices: readonly string[]): Map<string, string> {
   return keys
 }
 
+/** What an agent asks, in lines above the choices. */
+export const questionRows = (node: NodeView, depth: number, look: Look): TreeRow[] =>
+  questionLines(node.gate!.questions, look).map((text) => ({ depth, detail: [piece(text)], weight: 'open' }))
+
 export function gatePieces(node: NodeView): Piece[] {
   const gate = node.gate!
   const pieces: Piece[] = [piece(cleanLine(gate.question), 'bold'), piece('  ')]
@@ -86,7 +93,10 @@ export function detailOf(node: NodeView, { look, now, blocked }: Drawing): Piece
   }
   if (attempt?.waitingUntil !== undefined) {
     return [
-      piece(`rate limit; goes on at ${timeOfDay(attempt.waitingUntil)}, `, 'dim'),
+      piece(
+        `${LIMITS_WAITED_FOR[attempt.waitingFor ?? ''] ?? 'rate limit'}; goes on at ${timeOfDay(attempt.waitingUntil)}, `,
+        'dim',
+      ),
       piece(`in ${countdown(attempt.waitingUntil - now)}`, 'bold'),
     ]
   }
@@ -99,7 +109,33 @@ export function detailOf(node: NodeView, { look, now, blocked }: Drawing): Piece
   if (node.fanout && node.result === undefined) return fanoutDetail(node, node.fanout, look)
   if (BAD.includes(node.mark) && node.failure)
     return [piece(node.failure.code, 'bad'), piece(`: ${shortMessage(node.failure)}`)]
+  if (node.mark === 'running' && attempt && node.agent?.name !== undefined)
+    return agentDetail(node, attempt, node.agent, look)
   return [piece(plainDetail(node), 'dim')]
+}
+
+const LIMITS_WAITED_FOR: { readonly [code: string]: string } = { provider_unavailable: 'provider is down' }
+const AGENT_COLUMNS = 26
+
+/** Who, what it does now, how far it is, what it has used. What is told last is cut off first. */
+function agentDetail(node: NodeView, attempt: AttemptView, agent: AgentView, look: Look): Piece[] {
+  const turn = attempt.turn ?? attempt.turns
+  const max = node.def?.kind === 'agent' ? node.def.agent.max_turns : undefined
+  const spent = attempt.spent
+  const used = tokensUsed(
+    { input: inputOf(spent), cacheRead: spent.tokens.cache_read, output: spent.tokens.output },
+    look,
+  )
+  const pieces: Piece[] = [piece(agentName(agent, look, AGENT_COLUMNS), 'dim')]
+  if (agent.chosen !== undefined) pieces.push(piece(` (${agent.chosen})`, 'dim'))
+  const activity = activityOf(attempt)
+  if (activity !== undefined) pieces.push(piece('  '), piece(cleanLine(activity), 'live'))
+  const rest = [
+    turn > 0 ? `turn ${turn}${max === undefined ? '' : ` of ${max}`}` : '',
+    cleanLine(node.note ?? ''),
+    used,
+  ].filter((part) => part !== '')
+  return rest.length === 0 ? pieces : [...pieces, piece(`  ${rest.join('  ')}`, 'dim')]
 }
 
 function plainDetail(node: NodeView): string {

@@ -4,7 +4,7 @@ import { counted } from '../terminal/amounts.ts'
 import { piece, type Mark } from '../terminal/style.ts'
 import { cleanLine } from '../terminal/text.ts'
 import { shortMessage } from '../cause.ts'
-import { BAD, detailOf, gatePieces, isOpen, isWide, type Drawing, type TreeRow } from './row-detail.ts'
+import { BAD, detailOf, gatePieces, isOpen, isWide, questionRows, type Drawing, type TreeRow } from './row-detail.ts'
 import type { FanoutView, NodeView, RunView, ScopeView } from './run-view.ts'
 import { blockedIn } from './verdict.ts'
 import { wideRows } from './wide-rows.ts'
@@ -110,7 +110,11 @@ function belowNode(node: NodeView, depth: number, drawing: Drawing): TreeRow[] {
     ]
     return [{ depth: depth + 1, detail: text, weight: 'output' }]
   }
-  if (node.gate) return [{ depth: depth + 1, detail: gatePieces(node), weight: 'open' }]
+  if (node.gate)
+    return [
+      ...questionRows(node, depth + 1, drawing.look),
+      { depth: depth + 1, detail: gatePieces(node), weight: 'open' },
+    ]
   const text = node.mark === 'running' ? node.attempt?.text : tailOf(node)
   if (text === undefined || text.trim() === '') return []
   const last = cleanLine(

@@ -3,13 +3,17 @@
 // inside a wide fan-out shrinks to counts. Must not: decide anything, or draw (render-live.ts).
 import type { Failure, Result } from '../../core/failure.ts'
 import { graphOf } from '../../core/graph.ts'
+import type { Spent } from '../../core/node-state.ts'
+import type { Question } from '../../core/outcome.ts'
 import type { Node, Pipeline } from '../../core/pipeline.ts'
 import type { Mark } from '../terminal/style.ts'
 
-/** Attempts, retries, tokens and money of something, so far. */
+/** Attempts, retries, turns of agents, tokens and money of something, so far. */
 export interface Spend {
   attempts: number
   retries: number
+  turns: number
+  /** With cache. */
   input: number
   cacheRead: number
   output: number
@@ -27,11 +31,28 @@ export interface AttemptView {
   text: string | undefined
   turn: number | undefined
   waitingUntil: number | undefined
+  /** What it waits for. */
+  waitingFor: string | undefined
   /** What progress entries said it has spent: absolute. */
-  input: number
-  cacheRead: number
-  output: number
-  usd: number
+  spent: Spent
+  turns: number
+  /** Tools at work, by call id. */
+  readonly tools: Map<string, string>
+  /** Its main action is over. */
+  acted: boolean
+}
+
+/** Who works on a node, over all its attempts; also of steps that are no agents and report usage. */
+export interface AgentView {
+  readonly name: string | undefined
+  model: string | undefined
+  /** Why it is not the first choice. */
+  readonly chosen: string | undefined
+  /** The latest conversation. */
+  session: string | undefined
+  /** Where the cost of earlier attempts comes from, and that of the latest. */
+  readonly sources: Set<string>
+  source: string | undefined
 }
 
 export interface GateView {
@@ -41,6 +62,8 @@ export interface GateView {
   readonly default: string | undefined
   readonly dueAt: number | undefined
   readonly openedAt: number
+  /** An agent's, in its words. */
+  readonly questions: readonly Question[]
 }
 
 export interface NodeView {
@@ -62,6 +85,9 @@ export interface NodeView {
   routed: boolean
   retryCount: number
   attempt: AttemptView | undefined
+  agent: AgentView | undefined
+  /** What a model wrote about its failures. */
+  summary: string | undefined
   retry:
     | {
         readonly dueAt: number
@@ -146,6 +172,7 @@ export const FAILURE_GROUPS = 100
 const newSpend = (): Spend => ({
   attempts: 0,
   retries: 0,
+  turns: 0,
   input: 0,
   cacheRead: 0,
   output: 0,
@@ -219,6 +246,8 @@ export function newNodeView(inside: ScopeView, id: string, kind?: string): NodeV
     routed: false,
     retryCount: 0,
     attempt: undefined,
+    agent: undefined,
+    summary: undefined,
     retry: undefined,
     gate: undefined,
     dueAt: undefined,

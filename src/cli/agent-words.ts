@@ -1,0 +1,75 @@
+// Owns: how agents, their usage and their questions are written: one wording for every view. Pure.
+import type { Cost, Question, Usage } from '../core/outcome.ts'
+import type { Spend } from './live/run-view.ts'
+import { tokens, usd } from './terminal/amounts.ts'
+import { symbol, type Look } from './terminal/style.ts'
+import { cleanLine, cutMiddle } from './terminal/text.ts'
+
+/** Options and questions shown in a view; the journal and `gate list --json` have all of them. */
+const QUESTIONS = 10
+const OPTIONS = 8
+
+/** `claude·sonnet-5`: the client, and its model without the client's own name before it. */
+export function agentName(
+  agent: { readonly name?: string | undefined; readonly model?: string | undefined },
+  look: Look,
+  columns = Number.POSITIVE_INFINITY,
+): string {
+  const { name, model } = agent
+  const short = name !== undefined && model?.startsWith(`${name}-`) === true ? model.slice(name.length + 1) : model
+  const parts = [name, short].filter((part) => part !== undefined).map(cleanLine)
+  return cutMiddle(parts.join(symbol('·', '/', look)), columns, look.ascii)
+}
+
+/** `↑48k R40k ↓2k`; empty when nothing was used. */
+export function tokensUsed(
+  { input, cacheRead, output }: Pick<Spend, 'input' | 'cacheRead' | 'output'>,
+  look: Look,
+): string {
+  if (input === 0 && output === 0) return ''
+  const cached = cacheRead > 0 ? ` R${tokens(cacheRead)}` : ''
+  return `${symbol('↑', 'in ', look)}${tokens(input)}${cached} ${symbol('↓', 'out ', look)}${tokens(output)}`
+}
+
+/** `48k in (82 % cache), 2k out (800 reasoning)`. */
+export function usageText(usage: Pick<Usage, 'input' | 'cache_read' | 'cache_write' | 'output' | 'reasoning'>): string {
+  const input = usage.input + usage.cache_read + usage.cache_write
+  const cached = usage.cache_read > 0 ? ` (${Math.round((usage.cache_read / input) * 100)} % cache)` : ''
+  const reasoning = (usage.reasoning ?? 0) > 0 ? ` (${tokens(usage.reasoning!)} reasoning)` : ''
+  return `${tokens(input)} in${cached}, ${tokens(usage.output)} out${reasoning}`
+}
+
+/** `$0.41 computed`, `unpriced`, `$0.41 computed, some of it unpriced`. */
+export function costText(cost: Cost | undefined): string {
+  if (cost === undefined) return ''
+  if (cost.usd === null) return 'unpriced'
+  return `${usd(cost.usd)} ${cost.source}${cost.unpriced === true ? ', some of it unpriced' : ''}`
+}
+
+/** `Which database? (why) [Postgres, SQLite]`, for one line. */
+export function questionText(question: Question): string {
+  const options = (question.options ?? []).slice(0, OPTIONS).map(({ label }) => label)
+  const context = question.context === undefined ? '' : ` (${question.context})`
+  return cleanLine(`${question.question}${context}${options.length === 0 ? '' : ` [${options.join(', ')}]`}`)
+}
+
+/** The questions, each with its options below it. */
+export function questionLines(questions: readonly Question[], look: Look): string[] {
+  const shown = questions.slice(0, QUESTIONS).flatMap((question, index) => {
+    const context = question.context === undefined ? '' : `   ${cleanLine(question.context)}`
+    const options = question.options ?? []
+    const more = options.length - OPTIONS
+    return [
+      `${questions.length > 1 ? `${index + 1}. ` : ''}${cleanLine(question.question)}${context}`,
+      ...options
+        .slice(0, OPTIONS)
+        .map(
+          ({ label, value, description }) =>
+            `   ${symbol('·', '-', look)} ${cleanLine(label)}${value === label ? '' : ` (${cleanLine(value)})`}${description === undefined ? '' : `: ${cleanLine(description)}`}`,
+        ),
+      ...(more > 0 ? [`   and ${more} more`] : []),
+    ]
+  })
+  const left = questions.length - QUESTIONS
+  return left > 0 ? [...shown, `and ${left} more questions`] : shown
+}
