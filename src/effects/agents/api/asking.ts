@@ -1,0 +1,181 @@
+// Owns: one turn of the model as the conversation wants it: leave to spend first, then the request, then again when that
+// may help (few times, each one said). Must not: know what the answer is for.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LanguageModel, ModelMessage } from 'ai'
+import type { JsonObject } from '../../../core/json.ts'
+import type { Tokens } from '../../../core/outcome.ts'
+import { priceOf } from '../pricing.ts'
+import { exchange, type Exchange } from './exchange.ts'
+import type { ApiRequest, ApiResult } from './protocol.ts'
+import type { ProviderError } from './provider-error.ts'
+import type { Wire } from './wire.ts'
+
+/** Ends the conversation. */
+export type Ending = Omit<ApiResult, 'requests' | 'usage_complete'>
+
+export interface Turn {
+  readonly exchange: Exchange
+  /** Its answer was allowed fewer tokens than the request file says, because no more may be spent. */
+  readonly capped: boolean
+}
+
+/** A longer wait is left to the run, where it is seen and takes no slot. */
+const LONGEST_WAIT_MS = 5_000
+const SMALLEST_ANSWER = 1_024
+const CHARS_PER_TOKEN = 4
+/** About what the tools' descriptions take. */
+const TOOLS_TOKENS = 1_000
+const NO_SCHEMA = /response_format|json_schema|output_format|output_config|structured output|text\.format/i
+
+export class Asking {
+  /** Requests that were ended, well or not. */
+  requests = 0
+  usageComplete = true
+  readonly #request: ApiRequest
+  readonly #model: LanguageModel
+  readonly #system: string
+  readonly #wire: Wire
+  readonly #signal: AbortSignal
+  /** Asked of the provider until it says that it cannot. */
+  #schema: JsonObject | undefined
+  /** The last answer's tokens, and how much text there was with it. */
+  #known = { tokens: 0, chars: 0 }
+
+  constructor(request: ApiRequest, model: LanguageModel, context: { system: string; wire: Wire; signal: AbortSignal }) {
+    this.#request = request
+    this.#model = model
+    this.#system = context.system
+    this.#wire = context.wire
+    this.#signal = context.signal
+    this.#schema = request.output_schema
+  }
+
+  /** The model's turn, or why there is none. */
+  async turn(messages: readonly ModelMessage[]): Promise<Turn | Ending> {
+    for (let failures = 0; ;) {
+      const granted = await this.#reserve(messages)
+      if (typeof granted !== 'number') return granted
+      const answer = await this.#send(messages, granted)
+      if (answer.aborted) return { status: 'killed', message: 'ended by a signal' }
+      if (!answer.error) {
+        this.#remember(answer.tokens, messages, answer.messages)
+        return { exchange: answer, capped: granted < this.#request.max_output_tokens }
+      }
+      if (this.#schema && answer.error.errorClass === 'bad_request' && NO_SCHEMA.test(answer.error.message)) {
+        this.#schema = undefined
+        this.#wire.say({
+          type: 'warning',
+          message: `the provider takes no schema for answers: ${answer.error.message}`,
+        })
+        continue
+      }
+      const waitMs = this.#waitBefore(answer.error, failures)
+      if (waitMs === undefined) return ended(answer.error)
+      failures++
+      this.#wire.say({
+        type: 'retry',
+        message: answer.error.message,
+        error_class: answer.error.errorClass,
+        delay_ms: waitMs,
+        ...(answer.error.httpStatus !== undefined && { http_status: answer.error.httpStatus }),
+      })
+      await sleep(waitMs, undefined, { signal: this.#signal }).catch(() => {})
+      if (this.#signal.aborted) return { status: 'killed', message: 'ended by a signal' }
+    }
+  }
+
+  #waitBefore(error: ProviderError, failures: number): number | undefined {
+    if (!error.retryable || failures >= this.#request.max_retries) return undefined
+    const wait = Math.max(error.retryAfterMs ?? 0, this.#request.retry_delay_ms * 2 ** failures)
+    return wait > LONGEST_WAIT_MS && error.retryAfterMs !== undefined ? undefined : Math.min(wait, LONGEST_WAIT_MS)
+  }
+
+  /**
+   * How many tokens the answer may have: asks for leave to spend what the request can cost at most; if that is refused,
+   * for a shorter answer.
+   */
+  async #reserve(messages: readonly ModelMessage[]): Promise<number | Ending> {
+    const input = this.#promptTokens(messages)
+    const { model, provider, base_url: baseUrl, prices = {} } = this.#request
+    let reason: string | undefined
+    for (let output = this.#request.max_output_tokens; ; output = Math.ceil(output / 4)) {
+      const tokens: Tokens = { input, cache_read: 0, cache_write: 0, output }
+      const usd = priceOf(model, tokens, prices, { provider, baseUrl })
+      const id = `reserve-${this.requests + 1}-${output}`
+      const answer = await this.#wire.reserve(id, { tokens: input + output, ...(usd !== undefined && { usd }) })
+      if (this.#signal.aborted) return { status: 'killed', message: 'ended by a signal' }
+      if (answer.type === 'grant') return output
+      reason = answer.reason ?? reason
+      if (output <= SMALLEST_ANSWER) {
+        return {
+          status: 'limit',
+          error_class: 'budget',
+          message: `the next request was not made: ${reason ?? 'no more may be spent'}`,
+        }
+      }
+    }
+  }
+
+  #promptTokens(messages: readonly ModelMessage[]): number {
+    const chars = charsOf(messages) - this.#known.chars
+    const rest = Math.ceil(Math.max(0, chars) / CHARS_PER_TOKEN)
+    return this.#known.tokens > 0
+      ? this.#known.tokens + rest
+      : rest + Math.ceil(this.#system.length / CHARS_PER_TOKEN) + TOOLS_TOKENS
+  }
+
+  #remember(tokens: Tokens | null, messages: readonly ModelMessage[], fresh: readonly ModelMessage[]): void {
+    if (!tokens) return
+    this.#known = {
+      tokens: tokens.input + tokens.cache_read + tokens.cache_write + tokens.output,
+      chars: charsOf(messages) + charsOf(fresh),
+    }
+  }
+
+  async #send(messages: readonly ModelMessage[], maxOutputTokens: number): Promise<Exchange> {
+    this.requests++
+    const id = `request-${this.requests}`
+    this.#wire.say({ type: 'request.started', id, model: this.#request.model })
+    const answer = await exchange({
+      model: this.#model,
+      request: this.#request,
+      system: this.#system,
+      messages,
+      maxOutputTokens,
+      outputSchema: this.#schema,
+      signal: this.#signal,
+      alive: () => this.#wire.alive(),
+    })
+    // A refused request costs nothing; one that was cut costs what nobody tells.
+    if (answer.aborted || answer.error?.errorClass === 'stream' || (!answer.error && !answer.tokens))
+      this.usageComplete = false
+    this.#wire.say({
+      type: 'request.finished',
+      id: answer.id ?? id,
+      started_at: answer.startedAt,
+      model: answer.model,
+      tokens: answer.tokens,
+      ...(answer.finishReason !== undefined && { finish_reason: answer.finishReason }),
+      ...(answer.text !== '' && { text: answer.text }),
+      ...(answer.aborted && { error: { error_class: 'unknown', message: 'ended by a signal' } }),
+      ...(!answer.aborted && answer.error && { error: bare(answer.error) }),
+    })
+    return answer
+  }
+}
+
+const bare = ({ errorClass, message, httpStatus }: ProviderError) => ({
+  error_class: errorClass,
+  message,
+  ...(httpStatus !== undefined && { http_status: httpStatus }),
+})
+
+const LIMITS: ReadonlySet<string> = new Set(['rate_limit', 'quota'])
+
+const ended = (error: ProviderError): Ending => ({
+  status: LIMITS.has(error.errorClass) ? 'limit' : 'error',
+  ...bare(error),
+  ...(error.retryAfterMs !== undefined && { resets_at: Date.now() + error.retryAfterMs }),
+})
+
+const charsOf = (messages: readonly ModelMessage[]): number => JSON.stringify(messages).length
