@@ -8,6 +8,7 @@ import { LIMITS } from '../core/limits.ts'
 import { type FanoutView, type NodeView, type RunView, type ScopeView, type Spend } from './live/run-view.ts'
 import { blockedIn } from './live/verdict.ts'
 import { resultWord } from './run-report.ts'
+import { agentJson } from './show-agents.ts'
 
 export const SHOW_COLUMNS = [
   { title: '' },
@@ -238,6 +239,7 @@ function nodeJson(node: NodeView, now: number): object {
     tolerated: node.tolerated,
     cost_usd: node.spend.usd,
     cost_unpriced: node.spend.unpriced,
+    ...agentJson(node),
     ...(fanout
       ? {
           branches: {

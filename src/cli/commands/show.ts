@@ -3,9 +3,11 @@ import { originalCause } from '../../core/failure.ts'
 import type { CommandFunction } from '../command-table.ts'
 import { causeChain, shortMessage } from '../cause.ts'
 import { budgetUsed } from '../live/render-live.ts'
-import type { RunView } from '../live/run-view.ts'
+import type { NodeView, RunView, ScopeView } from '../live/run-view.ts'
 import { openRun } from '../open-store.ts'
 import { conditionText, resultWord, runFacts, runJson, viewOf, type RunFacts } from '../run-report.ts'
+import { questionLines } from '../agent-words.ts'
+import { AGENT_COLUMNS, agentRows } from '../show-agents.ts'
 import { nodesJson, SHOW_COLUMNS, showRows } from '../show-rows.ts'
 import { shortId } from '../store-path.ts'
 import { count, counted, elapsed, spend, timeOfDay, tokens } from '../terminal/amounts.ts'
@@ -24,17 +26,31 @@ export const show: CommandFunction = async ({ args, options, output }) => {
     output.json({
       ...runJson(facts, now),
       hook_failures: facts.final?.hook_failures ?? [],
-      spend: { attempts: spent.attempts, retries: spent.retries, cost_usd: spent.usd, cost_unpriced: spent.unpriced },
-      gates: [...view.gates.values()].map(({ path, question, choices }) => ({ node: path, question, choices })),
+      spend: {
+        attempts: spent.attempts,
+        retries: spent.retries,
+        turns: spent.turns,
+        tokens: { input: spent.input, cache_read: spent.cacheRead, output: spent.output },
+        cost_usd: spent.usd,
+        cost_unpriced: spent.unpriced,
+      },
+      gates: [...view.gates.values()].map(({ path, question, choices, questions }) => ({
+        node: path,
+        question,
+        choices,
+        questions,
+      })),
       ...nodesJson(view, now),
     })
     return 0
   }
   const rows = showRows(view, { look: output.look, now, all })
+  const agents = agentRows(view, { look: output.look, all })
   output.result(
     ...heading({ facts, view, now, short: shortId(runId, store.list()) }, output.look),
     '',
     ...table(SHOW_COLUMNS, rows, output.look),
+    ...(agents.length > 0 ? ['', ...table(AGENT_COLUMNS, agents, output.look)] : []),
   )
   return 0
 }
@@ -69,6 +85,7 @@ export function heading({ facts, view, now, short }: Headed, look: Look): string
       look,
     ),
     ...causeLines(facts, view, look),
+    ...summaryLines(view, look),
   ]
   for (const gate of [...view.gates.values()].slice(0, 3)) {
     lines.push(
@@ -81,6 +98,7 @@ export function heading({ facts, view, now, short }: Headed, look: Look): string
         [],
         look,
       ),
+      ...questionLines(gate.questions, look).map((text) => line([piece(`         ${text}`)], [], look)),
     )
   }
   const sums = spendText(view)
@@ -122,6 +140,28 @@ function causeLines(facts: RunFacts, view: RunView, look: Look): string[] {
     )
   }
   return lines
+}
+
+const SUMMARIES = 3
+
+/** What a model wrote about failures: beside the causes, never in their place. */
+function summaryLines(view: RunView, look: Look): string[] {
+  const told = [...summarized(view.root)].slice(0, SUMMARIES)
+  return told.map(({ path, summary }) =>
+    line(
+      [piece(' summary ', 'dim'), piece('(generated) ', 'dim'), piece(`${path}  ${cleanLine(summary ?? '')}`)],
+      [],
+      look,
+    ),
+  )
+}
+
+function* summarized(scope: ScopeView): Generator<NodeView> {
+  for (const node of scope.nodes.values()) {
+    if (node.summary !== undefined && node.result !== 'success') yield node
+    if (node.inner) yield* summarized(node.inner)
+    for (const lane of node.fanout?.lanes.values() ?? []) yield* summarized(lane)
+  }
 }
 
 /** Of a run that is not ended: the first node that failed and was not tolerated. */
