@@ -5,7 +5,7 @@ import { placeOf } from './command-queue.ts'
 import { historyOf } from './history.ts'
 import type { NodeState } from './node-state.ts'
 import { sessionFor } from './sessions.ts'
-import { leftFor } from './spend.ts'
+import { leftFor } from './budgets.ts'
 import { branchOf, type RunState } from './state.ts'
 
 export function attemptCommand(state: RunState, node: NodeState, childSpanId: string): RunAttempt {

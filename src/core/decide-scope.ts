@@ -8,8 +8,8 @@ import { failure } from './failures.ts'
 import { spanIdOf } from './ids.ts'
 import { mayStart } from './readiness.ts'
 import { scopeChildren, scopeOutcome } from './scope-outcome.ts'
-import { copyRollup, dueNotices, nameOf, type BudgetKind } from './spend.ts'
-import { formatDuration } from './duration.ts'
+import { amountOf, dueNotices, nameOf } from './budgets.ts'
+import { copyRollup } from './spend.ts'
 import type { RunState, Scope } from './state.ts'
 import type { BudgetState, NodeState } from './node-state.ts'
 
@@ -100,7 +100,7 @@ export function decideBudget(budget: BudgetState, now: number): Event[] {
   return dueNotices(budget, now).map(({ kind, notice, used, limit }): Event => {
     const base = { scope: budget.scopePath, budget: kind, used, limit }
     if (notice === 'warned') return { type: 'budget.warned', ...base }
-    const message = `The budget of ${nameOf(budget)} is used up: ${amount(kind, used)} of ${amount(kind, limit)}`
+    const message = `The budget of ${nameOf(budget)} is used up: ${amountOf(kind, used)} of ${amountOf(kind, limit)}`
     return {
       type: 'budget.exceeded',
       ...base,
@@ -108,17 +108,4 @@ export function decideBudget(budget: BudgetState, now: number): Event[] {
       failure: failure('budget_exhausted', 'scheduler', message),
     }
   })
-}
-
-function amount(kind: BudgetKind, value: number): string {
-  switch (kind) {
-    case 'usd':
-      return `$${value.toFixed(2)}`
-    case 'time':
-      return formatDuration(value)
-    case 'tokens':
-      return `${value} tokens`
-    case 'attempts':
-      return `${value} attempts`
-  }
 }

@@ -14,6 +14,7 @@ import {
   decideRetry,
   decideSweepOutcome,
 } from './decide-run.ts'
+import { decideReserve } from './decide-reserve.ts'
 import { decideBudget, decideScope } from './decide-scope.ts'
 import { decideTimer } from './decide-timer.ts'
 import type { Event } from './events.ts'
@@ -50,6 +51,7 @@ export function decide(state: RunState, input: Input): readonly Event[] | Refusa
     case 'attempt.waiting':
       return decideWaiting(state, input)
     case 'attempt.reserve':
+      return decideReserve(state, input)
     case 'summary.outcome':
       return { refused: 'invalid', message: 'not yet' }
     case 'check.outcome':

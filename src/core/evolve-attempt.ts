@@ -6,12 +6,15 @@ import type { EventOf } from './events.ts'
 import { retryHooks } from './hook-list.ts'
 import { visitId } from './ids.ts'
 import { checkOrder } from './policy.ts'
+import { giveBack, reserve } from './reserved.ts'
 import { rememberSession } from './sessions.ts'
 import { freeSlot, retakeSlot, takeSlot } from './slots.ts'
-import { addSpend, addToRollups, endWork, forBudgets, startWork, stopClocks, worksThroughout } from './spend.ts'
+import { forBudgets } from './budgets.ts'
+import { addSpend, addToRollups } from './spend.ts'
+import { endWork, startWork, stopClocks, worksThroughout } from './work-clock.ts'
 import { nothingSpent } from './spent.ts'
 import { nodeAt, type RunState } from './state.ts'
-import type { NodeState } from './node-state.ts'
+import { NOTHING, type NodeState } from './node-state.ts'
 import { fromTimestamp } from './time.ts'
 
 export function onStarted(state: RunState, event: EventOf<'attempt.started'>, at: number): void {
@@ -42,6 +45,7 @@ export function onStarted(state: RunState, event: EventOf<'attempt.started'>, at
     next: undefined,
     notes: undefined,
     spent: nothingSpent(),
+    reserved: NOTHING,
     lost: false,
   }
   state.attempts.set(event.attempt_id, node)
@@ -58,6 +62,11 @@ export function onProgressed(state: RunState, event: EventOf<'attempt.progressed
   addSpend(state, node, event.usage, event.cost)
 }
 
+export function onReserved(state: RunState, event: EventOf<'budget.reserved'>): void {
+  const node = openNode(state, event)
+  if (node) reserve(state, node, { usd: event.usd ?? 0, tokens: event.tokens ?? 0 })
+}
+
 export function onWaiting(state: RunState, event: EventOf<'attempt.waiting'>, at: number): void {
   const node = openNode(state, event)
   if (!node) return
@@ -68,6 +77,7 @@ export function onWaiting(state: RunState, event: EventOf<'attempt.waiting'>, at
   node.limitedUntil = due
   node.limitWaits = event.wait
   node.limitWaitMs += Math.max(0, due - at)
+  giveBack(state, node)
   freeSlot(state, node)
   endWork(state, node, at)
   addCommand(state, { kind: 'timer', id: timerId.limit(event.attempt_id), due })
@@ -82,6 +92,7 @@ export function onActed(state: RunState, event: EventOf<'attempt.acted'>, at: nu
   node.step = 'checking'
   rememberSession(state, node, event.session)
   addSpend(state, node, event.usage, event.cost)
+  giveBack(state, node)
   dropCommand(state, event.attempt_id)
   state.agenda.add(node)
 }
@@ -151,6 +162,7 @@ function endWaiting(state: RunState, node: NodeState, at: number): void {
 
 function closeAttempt(state: RunState, node: NodeState): NonNullable<NodeState['attempt']> {
   const attempt = node.attempt!
+  giveBack(state, node)
   attempt.open = false
   state.attempts.delete(attempt.id)
   dropCommand(state, attempt.id)

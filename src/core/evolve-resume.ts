@@ -7,16 +7,8 @@ import { LIMITS } from './limits.ts'
 import { isHeld, judgeIfIdle, reset, settleEntering, wake, withdraw } from './readiness.ts'
 import { enqueue } from './slots.ts'
 import { failure } from './failures.ts'
-import {
-  BUDGET_KINDS,
-  blockingBudget,
-  budgetsOf,
-  limitOf,
-  review,
-  startWork,
-  usedOf,
-  worksThroughout,
-} from './spend.ts'
+import { BUDGET_KINDS, blockingBudget, budgetsOf, limitOf, review, usedOf } from './budgets.ts'
+import { startWork, worksThroughout } from './work-clock.ts'
 import type { Halt, RunState, Scope } from './state.ts'
 import type { BudgetState, NodeState } from './node-state.ts'
 import { haltScope } from './stopping.ts'

@@ -53,7 +53,7 @@ const TABLE: { readonly [T in EventType]: (state: RunState, event: EventOf<T>, a
   'stall.detected': nothing,
   'processes.ended': nothing,
   'log.capped': nothing,
-  'budget.reserved': nothing,
+  'budget.reserved': attempts.onReserved,
   'model.called': nothing,
   'tool.started': nothing,
   'tool.finished': nothing,

@@ -157,6 +157,8 @@ export interface AttemptState {
   next: string | undefined
   notes: string | undefined
   spent: Spent
+  /** What calls under way may still cost. */
+  reserved: Amount
   lost: boolean
 }
 
@@ -166,6 +168,13 @@ export interface Spent {
   costUsd: number
   unpriced: number
 }
+
+/** Of money and tokens, for what is reserved. */
+export interface Amount {
+  readonly usd: number
+  readonly tokens: number
+}
+export const NOTHING: Amount = { usd: 0, tokens: 0 }
 
 export interface HookRun {
   readonly list: readonly { readonly event: HookEvent; readonly index: number }[]
@@ -221,6 +230,8 @@ export interface BudgetState {
   usd: number
   tokens: number
   attempts: number
+  /** By all open attempts, besides what is spent. */
+  reserved: Amount
   /** Time used up to `since`; the clock runs while `busy` > 0. */
   timeMs: number
   since: number

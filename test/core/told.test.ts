@@ -114,7 +114,7 @@ describe('what happened around it', () => {
     expect(agent.told[1]).toMatchObject(
       [{ node: 'a' }, { node: 'b', result: 'failure', failure: /^exit_nonzero: x+…$/ }].map((line) => ({
         ...line,
-        ...('failure' in line && { failure: expect.stringMatching(line.failure as RegExp) }),
+        ...('failure' in line && { failure: expect.stringMatching(line.failure) }),
       })),
     )
     expect((agent.told[1] as { failure?: string }[])[1]!.failure!.length).toBeLessThanOrEqual(300)

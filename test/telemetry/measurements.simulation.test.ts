@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest'
 import type { Entry, Event } from '../../src/core/events.ts'
 import { summaryOf } from '../../src/core/summary.ts'
-import { limitOf, usedOf, BUDGET_KINDS } from '../../src/core/spend.ts'
+import { limitOf, usedOf, BUDGET_KINDS } from '../../src/core/budgets.ts'
 import type { Scope } from '../../src/core/state.ts'
 import { fromTimestamp } from '../../src/core/time.ts'
 import { MEASUREMENT_ROWS } from '../../src/telemetry/measurement-rows.ts'

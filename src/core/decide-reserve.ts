@@ -1,0 +1,45 @@
+// Owns: whether an attempt may make a call that costs, before it makes it.
+import { identity, stale } from './attempt-identity.ts'
+import type { Event } from './events.ts'
+import type { InputOf, Refusal } from './inputs.ts'
+import type { Amount, BudgetState } from './node-state.ts'
+import { amountOf, budgetsOf, nameOf } from './budgets.ts'
+import type { RunState } from './state.ts'
+
+/**
+ * Refused when what was spent and all reservations would pass an enforced limit. With nothing reserved and something left
+ * one call goes through, however large it may become: a budget smaller than one estimate can be used, and the most that is
+ * spent is the limit and that one call.
+ */
+export function decideReserve(state: RunState, input: InputOf<'attempt.reserve'>): Event[] | Refusal {
+  const node = state.attempts.get(input.attempt_id)
+  if (!node?.attempt?.open || node.attempt.acted) return stale(input.attempt_id)
+  const own = node.attempt.reserved
+  const asked: Amount = { usd: input.usd ?? 0, tokens: input.tokens ?? 0 }
+  const more = asked.usd > own.usd || asked.tokens > own.tokens
+  if (more && node.stop) return { refused: 'conflict', message: node.stop.message }
+  for (const budget of more ? budgetsOf(state, node) : []) {
+    const message = whyNot(budget, 'usd', own, asked) ?? whyNot(budget, 'tokens', own, asked)
+    if (message !== undefined) return { refused: 'conflict', message }
+  }
+  return [
+    {
+      type: 'budget.reserved',
+      ...identity(node),
+      ...(input.usd !== undefined && { usd: input.usd }),
+      ...(input.tokens !== undefined && { tokens: input.tokens }),
+    },
+  ]
+}
+
+function whyNot(budget: BudgetState, kind: keyof Amount, own: Amount, asked: Amount): string | undefined {
+  const limit = budget.limits[kind]
+  if (budget.limits.mode !== 'enforce' || limit === undefined || asked[kind] <= own[kind]) return undefined
+  const used = budget[kind]
+  const held = budget.reserved[kind]
+  if (used >= limit)
+    return `The budget of ${nameOf(budget)} is used up: ${amountOf(kind, used)} of ${amountOf(kind, limit)}`
+  if (held === 0 || used + held - own[kind] + asked[kind] <= limit * (1 + 1e-9)) return undefined
+  const left = amountOf(kind, Math.max(0, limit - used - held))
+  return `The budget of ${nameOf(budget)} has ${left} left besides what calls under way may cost; this one may cost ${amountOf(kind, asked[kind] - own[kind])}`
+}
