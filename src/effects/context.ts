@@ -1,5 +1,6 @@
 // Owns: what effects are given and what they answer with. The host brings the run, its directory and its secrets; effects
 // bring back outcomes and observations, and never decide what follows from them.
+import type { AgentName } from '../core/agent.ts'
 import type { CallFunction } from '../core/call.ts'
 import type { RunAttempt, RunCheck, RunHook, RunSummary, Stop } from '../core/commands.ts'
 import type { Observation } from '../core/events.ts'
@@ -7,6 +8,8 @@ import type { FailureReport } from '../core/failure.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Cost, Outcome, Usage } from '../core/outcome.ts'
 import type { Mask } from '../journal/masking.ts'
+import type { AgentAdapter } from './agents/adapter.ts'
+import type { Prices } from './agents/pricing.ts'
 import type { OomSource } from './oom.ts'
 
 export interface StepLogger {
@@ -28,7 +31,11 @@ export interface EffectsContext {
   readonly mask: Mask
   /** Functions of a TypeScript pipeline by `call.name`. */
   readonly functions: ReadonlyMap<string, CallFunction>
+  /** `prices:` of the pipeline; they go before the built-in table. */
+  readonly prices?: Prices | undefined
   readonly logger: StepLogger
+  /** For tests: adapters in place of the built-in ones. */
+  readonly adapterOf?: ((name: AgentName) => AgentAdapter) | undefined
   /** For tests: where to look for out-of-memory kills. Default: what the system has. */
   readonly oom?: OomSource | undefined
 }

@@ -1,5 +1,8 @@
 // Owns: from a command of the core to the part that runs it. It assumes nothing about who hosts the run.
+import { dirname } from 'node:path'
 import type { RunAttempt } from '../core/commands.ts'
+import { startAgent, type AgentAttemptCommand, type AgentGround } from './agents/attempt.ts'
+import { ClientVersions } from './agents/attempt-version.ts'
 import { agentTelemetry } from './agent-telemetry.ts'
 import { startAttempt, type CommandAttempt } from './attempt.ts'
 import type { Ground } from './command-run.ts'
@@ -29,12 +32,16 @@ export function createEffects(context: EffectsContext): Effects {
     oom: new OomWatch(context.oom ?? findOomSource()),
     kept: new Set(),
   }
-  const directories = new WorkingDirectories()
+  const shared: AgentGround = {
+    ground,
+    directories: new WorkingDirectories(),
+    versions: new ClientVersions(storeOf(context.runDir)),
+  }
   return {
     start(command, report) {
       const once = tellOnce(report)
       try {
-        return startStep(ground, directories, command, once)
+        return startStep(shared, command, once)
       } catch (error) {
         queueMicrotask(() => once.outcome(brokenOutcome(error)))
         return { stop: () => {} }
@@ -49,7 +56,11 @@ export function createEffects(context: EffectsContext): Effects {
   }
 }
 
-function startStep(ground: Ground, directories: WorkingDirectories, command: StepCommand, report: Report): Running {
+/** Of `<store>/runs/<run id>`. */
+const storeOf = (runDir: string): string => dirname(dirname(runDir))
+
+function startStep(shared: AgentGround, command: StepCommand, report: Report): Running {
+  const { ground } = shared
   if (command.stop) {
     const failure = stopReason(command.stop)
     queueMicrotask(() => report.outcome({ failure, duration_ms: 0 }))
@@ -64,19 +75,17 @@ function startStep(ground: Ground, directories: WorkingDirectories, command: Ste
       queueMicrotask(() => report.outcome({ duration_ms: 0 }))
       return { stop: () => {} }
     case 'attempt':
-      return startNode(ground, directories, command, report)
+      return startNode(shared, command, report)
   }
 }
 
-function startNode(ground: Ground, directories: WorkingDirectories, command: RunAttempt, report: Report): Running {
+function startNode(shared: AgentGround, command: RunAttempt, report: Report): Running {
+  const { ground, directories } = shared
   const { kind } = command.node
   if (kind === 'run') return startAttempt(ground, directories, command as CommandAttempt, report)
   if (kind === 'call') return new CallRun(ground.context, command as CallAttempt, report)
-  const failure = reason(
-    'config_invalid',
-    `${kind} nodes are not in this version`,
-    kind === 'agent' ? 'agent' : 'scheduler',
-  )
+  if (kind === 'agent') return startAgent(shared, command as AgentAttemptCommand, report)
+  const failure = reason('config_invalid', `${kind} nodes are not in this version`, 'scheduler')
   queueMicrotask(() => report.outcome({ failure, duration_ms: 0 }))
   return { stop: () => {} }
 }

@@ -53,6 +53,7 @@ export function executionParts(ports: RunnerPorts, prepared: Prepared): Executio
       secretNames: secrets.names,
       mask,
       functions: ports.functions ?? new Map(),
+      prices: state.pipeline.prices,
       logger: diagnostics,
     }),
     clock: ports.clock ?? createClock(),

@@ -92,8 +92,9 @@ export class RecordBuilder {
   get structured(): unknown {
     return this.#structured
   }
-  get openTools(): readonly ToolCall[] {
-    return [...this.#calls.values()].filter((call) => call.ended_at === null)
+  /** The tool it used last. */
+  get lastTool(): ToolCall | undefined {
+    return [...this.#calls.values()].at(-1)
   }
 
   nextLaunch(): void {
