@@ -1,0 +1,270 @@
+// Owns: what Gemini CLI writes with `-o stream-json`, put together with the two files beside it: its local telemetry
+// (requests) and the conversation that it keeps (exit codes, answers without their broken beginnings).
+import { rmSync } from 'node:fs'
+import type { Tokens } from '../../core/outcome.ts'
+import type { AgentEvent, AgentExit, AgentReader, AgentRequest, Verdict } from './adapter.ts'
+import { keptIn } from './gemini-conversation.ts'
+import { NOISE } from './gemini-errors.ts'
+import { ownTelemetry, telemetryFile } from './gemini-files.ts'
+import { GeminiTelemetry } from './gemini-telemetry.ts'
+import { geminiVerdict, type GeminiProgress } from './gemini-verdict.ts'
+import { asAmount, asFields, asText, asTime, objectIn, type Fields } from './loose-json.ts'
+import { minus, NO_TOKENS, plus } from './spending.ts'
+import { structuredIn } from './structured-answer.ts'
+
+type Finished = Extract<AgentEvent, { type: 'tool.finished' }>
+
+/** Its name for the tool whose exit codes the stream leaves out. */
+const SHELL = 'run_shell_command'
+/** The conversation's file is read every 100 ms; where it is not kept, results of commands wait no longer for it. */
+const HOLD_MS = 1_000
+const MAX_CODES = 10_000
+
+export class GeminiReader implements AgentReader {
+  readonly #request: AgentRequest
+  readonly #telemetry = new GeminiTelemetry()
+  readonly #told = new Map<string, Tokens>()
+  readonly #progress: GeminiProgress = { result: undefined, stats: [], loop: false, error: undefined, limited: false }
+  readonly #pending = new Map<string, string>()
+  readonly #held = new Map<string, { readonly event: Finished; readonly at: number }>()
+  readonly #codes = new Map<string, number>()
+  #block = ''
+  #answer: string | undefined
+  #kept: string | undefined
+  #turns = 0
+  #asked = true
+
+  constructor(request: AgentRequest) {
+    this.#request = request
+  }
+
+  stdout(line: string, at: number): readonly AgentEvent[] {
+    const event = objectIn(line)
+    const type = asText(event?.['type'])
+    if (!event || type === undefined) return []
+    return [...this.#overdue(at), ...this.#read(type, event, asTime(event['timestamp']) ?? at, at)]
+  }
+
+  #read(type: string, event: Fields, time: number, at: number): readonly AgentEvent[] {
+    switch (type) {
+      case 'init': {
+        const [id, model] = [asText(event['session_id']), asText(event['model'])]
+        this.#telemetry.session = id
+        // `auto` is no model: the first request tells which it became.
+        return [
+          {
+            type: 'session',
+            ...(id !== undefined && { id }),
+            ...(model !== undefined && model !== 'auto' && { model }),
+          },
+        ]
+      }
+      case 'message':
+        return this.#said(event)
+      case 'tool_use':
+        return this.#used(event, time)
+      case 'tool_result':
+        return this.#returned(event, time, at)
+      case 'error':
+        return this.#complained(event)
+      case 'result':
+        return this.#ended(event)
+      default:
+        return []
+    }
+  }
+
+  #said(event: Fields): readonly AgentEvent[] {
+    const content = asText(event['content'])
+    if (event['role'] !== 'assistant' || content === undefined) return []
+    this.#beginTurn()
+    this.#block = event['delta'] === true ? this.#block + content : content
+    return [{ type: 'alive' }]
+  }
+
+  /** A request has been answered with the first thing that comes of it. */
+  #beginTurn(): void {
+    if (!this.#asked) return
+    this.#asked = false
+    this.#turns++
+  }
+
+  #flushed(): readonly AgentEvent[] {
+    const text = this.#block
+    this.#block = ''
+    if (text === '') return []
+    this.#answer = text
+    return [{ type: 'text', text }]
+  }
+
+  #used(event: Fields, time: number): readonly AgentEvent[] {
+    const id = asText(event['tool_id'])
+    if (id === undefined) return []
+    this.#beginTurn()
+    const name = asText(event['tool_name']) ?? 'unknown'
+    const text = this.#flushed()
+    this.#answer = undefined
+    this.#pending.set(id, name)
+    return [...text, { type: 'tool.started', id, name, input: event['parameters'] ?? {}, at: time }]
+  }
+
+  #returned(event: Fields, time: number, at: number): readonly AgentEvent[] {
+    const id = asText(event['tool_id'])
+    const name = id === undefined ? undefined : this.#pending.get(id)
+    if (id === undefined || name === undefined) return []
+    this.#pending.delete(id)
+    const ok = event['status'] === 'success'
+    const error = asText(asFields(event['error'])?.['message'])
+    const output = asText(event['output']) ?? error ?? ''
+    const finished: Finished = { type: 'tool.finished', id, ok, output, error, at: time }
+    const limit = this.#turnEnded()
+    if (name !== SHELL || !ok) return [finished, ...limit]
+    if (this.#codes.has(id)) return [withCode(finished, this.#codes.get(id)!), ...limit]
+    this.#held.set(id, { event: finished, at })
+    return limit
+  }
+
+  /** All tools of a turn have ended: the next request follows. An isolated home's settings hold the limit themselves. */
+  #turnEnded(): readonly AgentEvent[] {
+    if (this.#pending.size > 0) return []
+    this.#asked = true
+    const max = this.#request.spec.max_turns
+    if (this.#request.isolated || max === undefined || this.#turns < max || this.#progress.limited) return []
+    this.#progress.limited = true
+    return [{ type: 'limit', errorClass: 'max_turns' }]
+  }
+
+  /** Commands whose exit code has not come. */
+  #overdue(at: number): readonly AgentEvent[] {
+    const due = [...this.#held].filter(([, held]) => at - held.at >= HOLD_MS)
+    for (const [id] of due) this.#held.delete(id)
+    return due.map(([, { event }]) => event)
+  }
+
+  #complained(event: Fields): readonly AgentEvent[] {
+    const message = asText(event['message']) ?? 'it reported an error without a message'
+    const progress = this.#progress
+    if (/loop detected/i.test(message)) progress.loop = true
+    if (event['severity'] === 'error') progress.error = message
+    return [{ type: 'warning', message }]
+  }
+
+  #ended(event: Fields): readonly AgentEvent[] {
+    const progress = this.#progress
+    const stats = asFields(event['stats'])
+    progress.result = {
+      ok: event['status'] === 'success',
+      error: asText(asFields(event['error'])?.['message']),
+      type: asText(asFields(event['error'])?.['type']),
+    }
+    progress.stats = Object.entries(asFields(stats?.['models']) ?? {}).flatMap(([model, counts]) => {
+      const tokens = statsTokens(asFields(counts))
+      return tokens ? [{ model, tokens }] : []
+    })
+    const text = this.#flushed()
+    return [...text, { type: 'result', text: this.#answer ?? '' }]
+  }
+
+  stderr(line: string): readonly AgentEvent[] {
+    const [, status] = /^Attempt \d+ failed(?: with status (\d{3}))?/.exec(line) ?? []
+    if (/^Attempt \d+ failed/.test(line))
+      return [
+        { type: 'retry', message: line.slice(0, 500), ...(status !== undefined && { httpStatus: Number(status) }) },
+      ]
+    return NOISE.test(line) ? [] : [{ type: 'alive' }]
+  }
+
+  side(line: string, at: number): readonly AgentEvent[] {
+    if (!line.startsWith('{"')) {
+      const events = this.#telemetry.line(line, at)
+      for (const event of events) if (event.type === 'call' && event.tokens) this.#note(event.model ?? '', event.tokens)
+      return events
+    }
+    const kept = keptIn(line)
+    if (!kept) return []
+    this.#kept = kept.text ?? this.#kept
+    return [...kept.exitCodes].flatMap(([id, code]) => {
+      const held = this.#held.get(id)
+      this.#held.delete(id)
+      if (held) return [withCode(held.event, code)]
+      if (this.#codes.size < MAX_CODES) this.#codes.set(id, code)
+      return []
+    })
+  }
+
+  #note(model: string, tokens: Tokens): void {
+    this.#told.set(model, plus(this.#told.get(model) ?? NO_TOKENS, tokens))
+  }
+
+  end(exit: AgentExit, at: number): { events: readonly AgentEvent[]; verdict: Verdict } {
+    const events: AgentEvent[] = [...this.stdout(exit.rest, at), ...this.#flushed()]
+    for (const { event } of this.#held.values()) events.push(event)
+    this.#held.clear()
+    events.push(...this.#rest(at))
+    const answer = this.#mended()
+    const verdict = geminiVerdict(this.#progress, {
+      exit,
+      at,
+      finish: this.#telemetry.lastFinish,
+      untold: ownTelemetry(this.#request) ? this.#telemetry.untold : this.#progress.loop,
+      turns: this.#turns,
+    })
+    if (this.#progress.result) {
+      const structured = verdict.status === 'ok' ? structuredIn(answer, this.#request.spec.output_schema) : undefined
+      if (answer !== this.#answer || structured !== undefined) events.push({ type: 'result', text: answer, structured })
+    }
+    // Holds what no file of the run's may: text that is not masked.
+    rmSync(telemetryFile(this.#request), { force: true })
+    return { events, verdict }
+  }
+
+  /** An answer that broke off and was asked for again is in the stream with all its beginnings, one after the other. */
+  #mended(): string | undefined {
+    const [streamed, kept] = [this.#answer, this.#kept]
+    return kept !== undefined && streamed !== undefined && streamed !== kept && streamed.endsWith(kept)
+      ? kept
+      : streamed
+  }
+
+  /** What the final sums hold beyond the requests that were told of. */
+  #rest(at: number): readonly AgentEvent[] {
+    const { stats } = this.#progress
+    if (!this.#telemetry.used)
+      return stats.length === 0
+        ? []
+        : [
+            {
+              type: 'spent',
+              models: Object.fromEntries(stats.map(({ model, tokens }) => [model, tokens])),
+              turns: this.#turns,
+            },
+          ]
+    return stats.flatMap(({ model, tokens }) => {
+      const rest = minus(tokens, this.#told.get(model) ?? NO_TOKENS)
+      const none = rest.input + rest.cache_read + rest.output === 0
+      return none ? [] : [{ type: 'call', id: `rest of ${model}`, model, endedAt: at, tokens: rest } as const]
+    })
+  }
+}
+
+const withCode = (event: Finished, exitCode: number): Finished => ({
+  ...event,
+  exitCode,
+  ok: event.ok && exitCode === 0,
+})
+
+/** `input` is uncached; thoughts are only in the total. */
+function statsTokens(counts: Fields | undefined): Tokens | undefined {
+  const [total, prompt] = [asAmount(counts?.['total_tokens']), asAmount(counts?.['input_tokens'])]
+  const output = asAmount(counts?.['output_tokens'])
+  if (total === undefined || prompt === undefined || output === undefined || total === 0) return undefined
+  const cached = asAmount(counts?.['cached']) ?? 0
+  const reasoning = Math.max(0, total - prompt - output)
+  return {
+    input: Math.max(0, prompt - cached),
+    cache_read: cached,
+    cache_write: 0,
+    output: output + reasoning,
+    reasoning,
+  }
+}
