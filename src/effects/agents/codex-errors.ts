@@ -3,6 +3,7 @@
 import type { ErrorClass } from './adapter.ts'
 import { asFields, asText, objectIn } from './loose-json.ts'
 import { resetTime } from './reset-time.ts'
+import { classOfStatus } from './status-class.ts'
 
 export interface CodexError {
   readonly errorClass: ErrorClass
@@ -65,16 +66,6 @@ function moreExact(said: ErrorClass | undefined, status: ErrorClass | undefined)
   if (status === 'bad_request')
     return said === 'context_length' || said === 'content_filter' || said === 'not_found' ? said : status
   return status
-}
-
-function classOfStatus(status: number): ErrorClass {
-  if (status === 401 || status === 403) return 'auth'
-  if (status === 404) return 'not_found'
-  if (status === 402) return 'quota'
-  if (status === 429) return 'rate_limit'
-  if (status === 529) return 'overloaded'
-  if (status === 408 || status >= 500) return 'server'
-  return 'bad_request'
 }
 
 /** A refused request's text is the provider's answer as it came. */

@@ -16,7 +16,7 @@ const RETRY = /^Reconnecting\.\.\. (?:\d+\/\d+ )?(.*)$/s
 export class CodexReader implements AgentReader {
   readonly #request: AgentRequest
   readonly #threads: Threads
-  readonly #main: Rollout
+  #main: Rollout
   readonly #files = new Map<string, Rollout>()
   readonly #warned = new Set<string>()
   /** Arrival of the first line, epoch ms. */
@@ -108,6 +108,9 @@ export class CodexReader implements AgentReader {
 
   #started(thread: string | undefined): readonly AgentEvent[] {
     if (thread === undefined) return [{ type: 'alive' }]
+    // Another conversation than the one to go on with: nothing is known of what it had used.
+    if (this.#thread === undefined && this.#request.session && this.#request.session.id !== thread)
+      this.#main = new Rollout(false)
     this.#thread ??= thread
     this.#threads.add(thread)
     return [{ type: 'session', id: thread }]
@@ -170,12 +173,11 @@ export class CodexReader implements AgentReader {
     return { type: 'call', model: this.#model ?? this.#request.spec.model, endedAt: at, error: { errorClass, message } }
   }
 
-  /** Files come in any order: the conversation's own is the one whose name ends in its id. */
   #rolloutOf(file: string): Rollout {
     const known = this.#files.get(file)
     if (known) return known
-    const own = this.#files.size === 0 || (this.#thread !== undefined && file.endsWith(`-${this.#thread}.jsonl`))
-    const rollout = own ? this.#main : new Rollout(true, { since: this.#since })
+    const other = this.#threads.isOfAnother(file, this.#thread)
+    const rollout = other ? new Rollout(true, { since: this.#since }) : this.#main
     this.#files.set(file, rollout)
     return rollout
   }
@@ -207,7 +209,6 @@ export class CodexReader implements AgentReader {
     if (subagents.some((rollout) => rollout.requestOpen)) return false
     if (this.#threads.count > 1 + subagents.length) return false
     if (this.#used) return true
-    if (this.#thread === undefined) return this.#files.size === 0 && this.#final === undefined
-    return this.#files.size > 0 && !this.#main.requestOpen
+    return this.#thread !== undefined && this.#files.size > 0 && !this.#main.requestOpen
   }
 }

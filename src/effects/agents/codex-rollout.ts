@@ -176,9 +176,9 @@ export class Rollout {
   }
 }
 
-const REFUSED = /Process exited with code ([1-9]\d*)|rejected|sandbox/
+const REFUSED = /Process exited with code ([1-9]\d*)|rejected|sandbox|verification failed/
 
-/** A command that the sandbox did not let do its work ends without an item in the stream. */
+/** A command that the sandbox did not let do its work, or a patch that does not fit, ends without an item in the stream. */
 function refusal(id: string, { name, input, at }: Asked, output: string, time: number): readonly AgentEvent[] {
   const found = REFUSED.exec(output)
   if (!found || !/^(?:exec_command|shell|shell_command|local_shell_call|apply_patch)$/.test(name)) return []

@@ -25,6 +25,11 @@ export class Threads {
     return file === undefined ? 0 : sizeOf(file)
   }
 
+  /** Whether a file is the one of a conversation other than this. */
+  isOfAnother(file: string, thread: string | undefined): boolean {
+    return [...this.#files.keys()].some((other) => other !== thread && file.endsWith(`-${other}.jsonl`))
+  }
+
   /** Files that are there by now. */
   files(): readonly string[] {
     for (const [thread, file] of this.#files)

@@ -32,7 +32,7 @@ export function codexVerdict(evidence: Evidence, exit: AgentExit, at: number): V
     return { status: 'killed', message: `codex was ended${how} before its turn was complete${last}`, usageComplete }
   }
   if (error && exit.exitCode !== 0) return failed(error, evidence)
-  return evidence.started ? cutOff(exit) : notStarted(exit, at, usageComplete)
+  return evidence.started ? cutOff(exit) : notStarted(exit, at)
 }
 
 /** What it said before counts, whatever became of the process afterwards. */
@@ -46,7 +46,7 @@ function completed(exit: AgentExit, usageComplete: boolean): Verdict {
 }
 
 const failed = (error: CodexError, { usageComplete, limitEndsAt }: Evidence): Verdict => ({
-  status: 'error',
+  status: error.errorClass === 'rate_limit' || error.errorClass === 'quota' ? 'limit' : 'error',
   errorClass: error.errorClass,
   message: error.message,
   httpStatus: error.httpStatus,
@@ -67,7 +67,7 @@ const START_ERRORS: readonly (readonly [RegExp, ErrorClass])[] = [
 ]
 
 /** It writes nothing to stdout when its arguments, its config or the conversation to go on with are wrong. */
-function notStarted(exit: AgentExit, at: number, usageComplete: boolean): Verdict {
+function notStarted(exit: AgentExit, at: number): Verdict {
   if (exit.exitCode === 0) return cutOff(exit)
   const known = START_ERRORS.find(([pattern]) => pattern.test(exit.stderr))?.[1]
   const errorClass = known ?? (exit.exitCode === 2 ? 'usage' : codexError(exit.stderr, at).errorClass)
@@ -75,7 +75,8 @@ function notStarted(exit: AgentExit, at: number, usageComplete: boolean): Verdic
     status: 'error',
     errorClass: errorClass === 'unknown' ? 'truncated_output' : errorClass,
     message: `codex exited with ${exit.exitCode} before it began${lastLine(exit.stderr)}`,
-    usageComplete,
+    // Nothing was asked of a model.
+    usageComplete: errorClass === 'usage' || errorClass === 'not_found',
   }
 }
 
