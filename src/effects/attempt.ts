@@ -1,5 +1,5 @@
 // Owns: one attempt of a `run` node: the command, its files, what it said, the merged outcome.
-import type { RunAttempt } from '../core/commands.ts'
+import type { RunAttempt, Stop } from '../core/commands.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { RunNode } from '../core/pipeline.ts'
@@ -7,8 +7,9 @@ import { toTimestamp } from '../core/time.ts'
 import { conclude, recordLeftovers, subjectOf, tellRetryContext, type Standing } from './attempt-conclusion.ts'
 import { prepare, startCommand, type CommandPlan, type Ground, type Prepared, type Ran } from './command-run.ts'
 import { brokenOutcome } from './broken-outcome.ts'
+import { asksForChanges, changesSince, forget, lookAtFiles, recordChanges, type Snapshot } from './changes/changes.ts'
 import type { Report, Running } from './context.ts'
-import { messageOf } from './reason.ts'
+import { messageOf, stopReason } from './reason.ts'
 import { lookBefore, type Before, type Stay, type WorkingDirectories } from './status-files.ts'
 
 export type CommandAttempt = RunAttempt & { readonly node: RunNode }
@@ -20,17 +21,51 @@ export function startAttempt(
   command: CommandAttempt,
   report: Report,
 ): Running {
-  const { context, files } = ground
   const prepared = prepare(ground, { line: command.node.run, inputs: command.inputs, place: command.place })
   if ('failure' in prepared) return refuse(prepared, report)
-  const directory = files.directory(command.id)
+  const directory = ground.files.directory(command.id)
   const standing: Standing = { ground, command, directory, subject: subjectOf(command), report }
+  const start = (snapshot?: Snapshot): Running => begin(standing, directories, { command, prepared, snapshot })
+  return asksForChanges(command.node.checks) ? new LookFirst(standing, prepared.cwd, start) : start()
+}
+
+/** An attempt whose files are looked at before it starts. */
+class LookFirst implements Running {
+  #running: Running | undefined
+  #stop: Stop | undefined
+
+  constructor({ ground, report }: Standing, cwd: string, start: (snapshot: Snapshot) => Running) {
+    void lookAtFiles(cwd, ground.context.env)
+      .then((snapshot) => {
+        if (!this.#stop) return void (this.#running = start(snapshot))
+        forget(snapshot)
+        report.outcome({ failure: stopReason(this.#stop), duration_ms: 0 })
+      })
+      .catch((error: unknown) => report.outcome(brokenOutcome(error)))
+  }
+
+  stop(stop: Stop): void {
+    if (this.#running) this.#running.stop(stop)
+    else this.#stop ??= stop
+  }
+}
+
+interface Start {
+  readonly command: CommandAttempt
+  readonly prepared: Prepared
+  readonly snapshot: Snapshot | undefined
+}
+
+function begin(standing: Standing, directories: WorkingDirectories, { command, prepared, snapshot }: Start): Running {
+  const { ground, directory, report } = standing
+  const { context } = ground
   tellRetryContext(standing)
   const stay = directories.enter(prepared.cwd)
   const before = lookBefore(prepared.cwd, context.runId)
   const run = startCommand(ground, planOf(standing, command, prepared), prepared)
   if ('failure' in run) {
     directories.leave(stay)
+    if (snapshot) forget(snapshot)
     return refuse(run, report)
   }
   try {
@@ -40,8 +75,15 @@ export function startAttempt(
     run.stop({ code: 'store_unwritable', message: messageOf(error), now: true })
   }
   void run.done
+    .then(async (ran) => {
+      const outcome = finish(standing, { prepared, before, stay }, ran)
+      if (snapshot) {
+        const found = await changesSince(snapshot, command.node.checks, stay.overlapped)
+        recordChanges(ground.files, directory, found)
+      }
+      return outcome
+    })
     .finally(() => directories.leave(stay))
-    .then((ran) => finish(standing, { prepared, before, stay }, ran))
     .catch(brokenOutcome)
     .then((outcome) => report.outcome(outcome))
   return run

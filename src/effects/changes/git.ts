@@ -36,7 +36,7 @@ const withoutGit = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
 
 export function gitPlace(cwd: string, inherited: NodeJS.ProcessEnv): GitPlace {
   const env = { ...withoutGit(inherited), GIT_OPTIONAL_LOCKS: '0', GIT_TERMINAL_PROMPT: '0', LC_ALL: 'C' }
-  return { cwd, env: env as GitPlace['env'], settings: QUIET }
+  return { cwd, env, settings: QUIET }
 }
 
 const optionsOf = ({ cwd, env, settings }: GitPlace, args: readonly string[]) => ({
