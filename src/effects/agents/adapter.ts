@@ -215,5 +215,6 @@ export interface AgentAdapter {
   readonly reportsCost: boolean
   /** What the user asked for and this client cannot do is a `problem`: a sentence that names the key and what to write instead. */
   launch(request: AgentRequest): AgentLaunch | { readonly problem: string }
+  /** @param request the very object that `launch` was given, before the start */
   reader(request: AgentRequest): AgentReader
 }
