@@ -16,6 +16,7 @@ import {
   type Standing,
 } from '../attempt-conclusion.ts'
 import { brokenOutcome } from '../broken-outcome.ts'
+import { changesSince, forget, lookAtFiles, recordChanges, type Snapshot } from '../changes/changes.ts'
 import type { Ground } from '../command-run.ts'
 import type { Report, Running } from '../context.ts'
 import { reason, stopReason } from '../reason.ts'
@@ -29,7 +30,7 @@ import { ClientRun, type ClientEnd } from './launch.ts'
 import { resumesAt, waitForLimit } from './limits.ts'
 import { agentFailure, structuredAnswer } from './outcome.ts'
 import { composePrompt } from './prompt.ts'
-import { RecordBuilder } from './record.ts'
+import { RecordBuilder, type AgentRecord } from './record.ts'
 import type { PriceOf } from './spending.ts'
 import { EventRecorder } from './stream-events.ts'
 
@@ -85,12 +86,14 @@ class AgentAttempt implements Running {
     const prompt = this.#prompt(asked)
     if ('failure' in prompt) return this.#refused(prompt.failure)
     ground.files.write(this.#standing.directory, PROMPT_FILE, prompt.text)
+    const snapshot = await lookAtFiles(asked.cwd, ground.context.env)
     const stay = directories.enter(asked.cwd)
     const place: Place = { cwd: asked.cwd, before: lookBefore(asked.cwd, ground.context.runId), stay }
     try {
-      return await this.#work(asked, prompt.text, place)
+      return await this.#work(asked, prompt.text, { place, snapshot })
     } finally {
       directories.leave(stay)
+      forget(snapshot)
     }
   }
 
@@ -115,7 +118,7 @@ class AgentAttempt implements Running {
     })
   }
 
-  async #work(asked: Asked, prompt: string, place: Place): Promise<Outcome> {
+  async #work(asked: Asked, prompt: string, scene: Scene): Promise<Outcome> {
     const { spec } = asked
     const adapter = this.#adapter(spec)
     const price = pricesFor(this.#shared.ground.context, spec)
@@ -123,6 +126,7 @@ class AgentAttempt implements Running {
     if (hopeless) return this.#refused(hopeless)
     const work = new AgentWork(this.#standing, { asked, adapter, price, prompt })
     for (let launch = 1; ; launch++) {
+      if (this.#stop) return this.#refused(stopReason(this.#stop))
       const started = work.start(launch)
       if ('failure' in started) return this.#refused(started.failure)
       const { client, file } = started
@@ -136,11 +140,11 @@ class AgentAttempt implements Running {
       if (resumes !== undefined && failure) {
         const going = await waitForLimit(this.#standing.report, resumes, failure, this.#stopped.signal)
         if (going) continue
-        if (this.#stop) return this.#finish(work, { end, failure: stopReason(this.#stop), ended: true, place })
+        if (this.#stop) return this.#finish(work, { end, failure: stopReason(this.#stop), ended: true, scene })
       }
       const ended = end.exit.ended === 'stop' || end.exit.ended === 'timeout' || end.exit.ended === 'stall'
       await this.#tellVersion(work, adapter, file)
-      return this.#finish(work, { end, failure, ended: ended || end.ending.spawnError !== undefined, place })
+      return this.#finish(work, { end, failure, ended: ended || end.ending.spawnError !== undefined, scene })
     }
   }
 
@@ -152,23 +156,14 @@ class AgentAttempt implements Running {
     versions.warnUnknown(this.#standing, adapter, version)
   }
 
-  #finish(
-    work: AgentWork,
-    {
-      end,
-      failure,
-      ended,
-      place,
-    }: { end: ClientEnd; failure: FailureReport | undefined; ended: boolean; place: Place },
-  ): Outcome {
+  async #finish(work: AgentWork, { end, failure, ended, scene }: Finished): Promise<Outcome> {
     const { ground, directory } = this.#standing
-    const record = work.record.finish(end.exit, end.verdict)
-    ground.files.write(directory, RECORD_FILE, JSON.parse(JSON.stringify(record)) as JsonObject)
+    if (!this.#stop?.now) await this.#recordChanges(scene)
     const answer = failure ? {} : structuredAnswer(work.record, work.spec.output_schema)
     const misfit = 'failure' in answer ? answer.failure : undefined
     const outcome = conclude(
       this.#standing,
-      place,
+      scene.place,
       {
         failure: failure ?? misfit,
         ended,
@@ -178,7 +173,42 @@ class AgentAttempt implements Running {
       },
       work.spent(end),
     )
+    const record = withTold(work.record.finish(end.exit, end.verdict), outcome)
+    ground.files.write(directory, RECORD_FILE, JSON.parse(JSON.stringify(record)) as JsonObject)
     return { ...outcome, process: work.process(end), duration_ms: performance.now() - this.#startedAt }
+  }
+
+  async #recordChanges({ place, snapshot }: Scene): Promise<void> {
+    const { ground, command, directory } = this.#standing
+    recordChanges(ground.files, directory, await changesSince(snapshot, command.node.checks, place.stay.overlapped))
+  }
+}
+
+/** Where it works, and how that looked before. */
+interface Scene {
+  readonly place: Place
+  readonly snapshot: Snapshot
+}
+
+interface Finished {
+  readonly end: ClientEnd
+  readonly failure: FailureReport | undefined
+  /** We ended it, or it never started. */
+  readonly ended: boolean
+  readonly scene: Scene
+}
+
+/** What a client that does not tell its use has told in its outcome file. */
+function withTold(record: AgentRecord, { usage, cost }: Pick<Outcome, 'usage' | 'cost'>): AgentRecord {
+  if (!usage || record.cost_usd !== null || record.tokens.input + record.tokens.output > 0) return record
+  const { input, cache_read, cache_write, output, reasoning = 0 } = usage
+  return {
+    ...record,
+    model: record.model ?? usage.model ?? null,
+    turns: usage.turns ?? record.turns,
+    tokens: { input, cache_read, cache_write, output, reasoning },
+    cost_usd: cost?.usd ?? null,
+    cost_source: cost?.source ?? 'unknown',
   }
 }
 

@@ -3,7 +3,7 @@
 import { toExecutable } from '../command-line.ts'
 import { lastBytes } from '../reason.ts'
 import { LIMITS } from '../../core/limits.ts'
-import type { AgentAdapter, AgentEvent, AgentReader, AgentRequest } from './adapter.ts'
+import type { AgentAdapter, AgentEvent, AgentReader } from './adapter.ts'
 
 export const command: AgentAdapter = {
   name: 'command',
@@ -21,15 +21,13 @@ export const command: AgentAdapter = {
     const file = spec.program ?? executable.file
     return { file, args: [...executable.args, ...spec.args], stdin: prompt, env: executable.bindings }
   },
-  reader: (request) => new TextReader(request),
+  reader: () => new TextReader(),
 }
 
 /** The text so far is its answer, bounded from the front. */
 class TextReader implements AgentReader {
   #lines: string[] = []
   #bytes = 0
-
-  constructor(_request: AgentRequest) {}
 
   stdout(line: string): readonly AgentEvent[] {
     this.#lines.push(line)
