@@ -5,6 +5,8 @@ import { once } from 'node:events'
 
 const TAIL_BYTES = 8 * 1024
 const WHOLE_BYTES = 1024 * 1024
+/** agent.json holds up to 2,000 tool calls with input and output. */
+const JSON_BYTES = 64 * 1024 * 1024
 
 /** The last part of a log, whole lines; undefined when there is no such file or it is empty. */
 export function fileTail(
@@ -28,9 +30,9 @@ export function fileTail(
   }
 }
 
-/** A JSON file up to 1 MiB; undefined when it is not there or no JSON. */
+/** A JSON file up to 64 MiB; undefined when it is not there or no JSON. */
 export function jsonFile(directory: string, name: string): unknown {
-  const text = textFile(directory, name)
+  const text = textFile(directory, name, JSON_BYTES)
   if (text === undefined) return undefined
   try {
     return JSON.parse(text) as unknown
@@ -39,9 +41,10 @@ export function jsonFile(directory: string, name: string): unknown {
   }
 }
 
-export function textFile(directory: string, name: string): string | undefined {
+/** The beginning of a text file; undefined when it is not there. */
+export function textFile(directory: string, name: string, bytes: number = WHOLE_BYTES): string | undefined {
   try {
-    return readFileSync(path.join(directory, name)).subarray(0, WHOLE_BYTES).toString('utf8')
+    return readFileSync(path.join(directory, name)).subarray(0, bytes).toString('utf8')
   } catch {
     return undefined
   }

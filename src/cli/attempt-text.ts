@@ -1,20 +1,46 @@
-// Owns: one attempt as text: result, original cause, chain, checks, what it was told, what it said, what it left. Pure.
+// Owns: one attempt as text: result, original cause, chain, its agent, checks, what it was told, what it
+// said, what it left. Pure.
 import type { Event, EventOf, EventType } from '../core/events.ts'
 import type { Failure } from '../core/failure.ts'
 import { isJsonObject } from '../core/json.ts'
-import { bytes, counted, elapsed, timeOfDay, tokens, usd } from './terminal/amounts.ts'
-import { glyph, line, markOf, piece, roleOf, symbol, type Look, type Mark } from './terminal/style.ts'
+import { readAgentFile, readChangesFile, readVerification } from './agent-file.ts'
+import { agentSection, type AgentFacts } from './attempt-agent-text.ts'
+import { changeRows, checkRows } from './attempt-checks-text.ts'
+import { bytes, counted, elapsed, timeOfDay } from './terminal/amounts.ts'
+import {
+  glyph,
+  line,
+  markOf,
+  piece,
+  roleOf,
+  symbol,
+  type Look,
+  type Mark,
+  type Piece,
+  type Role,
+} from './terminal/style.ts'
 import { clean, cleanLine } from './terminal/text.ts'
 import { eventText } from './live/event-text.ts'
 import type { AttemptRecord } from './commands/attempt-show.ts'
 
 const TAIL_LINES = 12
 const LABEL_COLUMNS = 10
+const SUMMARY_LINES = 8
+
+/** A row under a label: text in one role, or pieces. */
+export type LabelledRow = (label: string, told: string | readonly Piece[], role?: Role) => string
 
 /** The lines of `attempt show`. */
 export function renderAttempt(record: AttemptRecord, look: Look): string[] {
-  const row = (label: string, text: string): string =>
-    line([piece(` ${label.padEnd(LABEL_COLUMNS)}`, 'dim'), piece(text)], [], look)
+  const row: LabelledRow = (label, told, role) =>
+    line(
+      [
+        piece(` ${label.padEnd(LABEL_COLUMNS)}`, 'dim'),
+        ...(typeof told === 'string' ? [piece(told, ...(role ? [role] : []))] : told),
+      ],
+      [],
+      look,
+    )
   const finished = find(record, 'attempt.finished')
   const lost = find(record, 'attempt.lost')
   const failure = finished?.failure ?? lost?.failure
@@ -24,8 +50,10 @@ export function renderAttempt(record: AttemptRecord, look: Look): string[] {
     ...(failure ? chainRows(failure, look) : []),
     ...(finished?.label === undefined ? [] : [row('label', cleanLine(finished.label))]),
     ...(finished?.outputs ? [row('outputs', cleanLine(JSON.stringify(finished.outputs)))] : []),
-    ...usageRows(finished, row),
-    ...checkRows(record, look),
+    ...agentSection(agentFacts(record), row, look),
+    ...checkRows(checksOf(record), readVerification(record.verification), row, look),
+    ...changeRows(readChangesFile(record.changes), record.hasDiff, row),
+    ...summaryRows(record, row),
     ...besides(record, row),
     ...contextRows(record, row),
     ...tailSection('stdout', record.stdout, look),
@@ -61,9 +89,7 @@ function title(record: AttemptRecord, look: Look): string {
   )
 }
 
-type RowOf = (label: string, text: string) => string
-
-function commandRows(record: AttemptRecord, row: RowOf): string[] {
+function commandRows(record: AttemptRecord, row: LabelledRow): string[] {
   const { command } = record
   const process = find(record, 'attempt.finished')?.process
   const rows: string[] = []
@@ -117,38 +143,34 @@ function chainRows(failure: Failure, look: Look): string[] {
   ]
 }
 
-function usageRows(finished: EventOf<'attempt.finished'> | undefined, row: RowOf): string[] {
-  if (!finished?.usage) return []
-  const { usage, cost } = finished
-  const input = usage.input + usage.cache_read + usage.cache_write
-  const money = typeof cost?.usd === 'number' ? usd(cost.usd) : 'unpriced'
-  return [
-    row(
-      'spend',
-      `${tokens(input)} in, ${tokens(usage.output)} out, ${money}${usage.model === undefined ? '' : `   ${cleanLine(usage.model)}`}`,
-    ),
-  ]
+function agentFacts(record: AttemptRecord): AgentFacts {
+  const told = record.events.flatMap(({ event }) =>
+    event.type === 'attempt.progressed' || event.type === 'attempt.acted' || event.type === 'attempt.finished'
+      ? [event]
+      : [],
+  )
+  return {
+    started: find(record, 'attempt.started'),
+    file: readAgentFile(record.agent),
+    usage: told.findLast(({ usage }) => usage !== undefined)?.usage,
+    cost: told.findLast(({ cost }) => cost !== undefined)?.cost,
+    session: told.findLast(({ session }) => session !== undefined)?.session,
+  }
 }
 
-function checkRows(record: AttemptRecord, look: Look): string[] {
-  const checks = record.events.flatMap(({ event }) => (event.type === 'check.finished' ? [event] : []))
-  if (checks.length === 0) return []
-  return checks.map((check, index) => {
-    const mark: Mark = check.passed ? 'success' : 'failure'
-    const required = check.required ? '' : ' (not required)'
-    const why = check.failure
-      ? `  ${check.failure.code}: ${cleanLine((check.failure.causes?.[0] ?? check.failure).message)}`
-      : ''
-    return line(
-      [
-        piece(` ${(index === 0 ? 'checks' : '').padEnd(LABEL_COLUMNS)}`, 'dim'),
-        piece(glyph(mark, look), roleOf(mark)),
-        piece(` ${cleanLine(check.name)}${required}  ${elapsed(check.duration_ms)}${why}`),
-      ],
-      [],
-      look,
-    )
-  })
+const checksOf = (record: AttemptRecord): EventOf<'check.finished'>[] =>
+  record.events.flatMap(({ event }) => (event.type === 'check.finished' ? [event] : []))
+
+/** What a model wrote about the failures of the visit; the reasons above are what is on record. */
+function summaryRows(record: AttemptRecord, row: LabelledRow): string[] {
+  const summary = find(record, 'failure.summarized')
+  if (!summary) return []
+  const by = summary.model === undefined ? '' : ` by ${cleanLine(summary.model)}`
+  return clean(summary.text)
+    .trim()
+    .split('\n')
+    .slice(0, SUMMARY_LINES)
+    .map((text, index) => row(index === 0 ? 'summary' : '', index === 0 ? `(generated${by}) ${text}` : text))
 }
 
 const BESIDES: readonly EventType[] = [
@@ -163,12 +185,12 @@ const BESIDES: readonly EventType[] = [
   'attempt.lost',
 ]
 
-function besides(record: AttemptRecord, row: RowOf): string[] {
+function besides(record: AttemptRecord, row: LabelledRow): string[] {
   const told = record.events.filter(({ event }) => BESIDES.includes(event.type))
   return told.map(({ at, event }: { at: number; event: Event }) => row(timeOfDay(at), eventText(event).what))
 }
 
-function contextRows(record: AttemptRecord, row: RowOf): string[] {
+function contextRows(record: AttemptRecord, row: LabelledRow): string[] {
   if (record.context === undefined) return []
   const told = find(record, 'retry_context.assembled')
   const about = told ? `of ${counted(told.prior_attempt_ids.length, 'earlier attempt')}` : 'of earlier attempts'

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { SpanwrightError } from '../../core/error.ts'
 import type { Event } from '../../core/events.ts'
+import { visitId } from '../../core/ids.ts'
 import { fromTimestamp } from '../../core/time.ts'
 import { attemptDirectory } from '../../journal/run-directory.ts'
 import type { Store } from '../../journal/store.ts'
@@ -12,6 +13,8 @@ import type { CommandFunction } from '../command-table.ts'
 import { openRun } from '../open-store.ts'
 import type { Output } from '../output.ts'
 import { clean } from '../terminal/text.ts'
+
+const DIFF_BYTES = 64 * 1024 * 1024
 
 export interface TimedEvent {
   readonly at: number
@@ -24,6 +27,7 @@ export interface AttemptRecord {
   readonly command: unknown
   readonly verification: unknown
   readonly agent: unknown
+  readonly changes: unknown
   readonly context: string | undefined
   readonly stdout: { readonly text: string; readonly size: number } | undefined
   readonly stderr: { readonly text: string; readonly size: number } | undefined
@@ -39,8 +43,8 @@ export const attemptShow: CommandFunction = async (invocation) => {
     return printFile(record.context, { id, what: 'retry context', why: 'it was the first attempt' }, output)
   if (options['diff'] === true)
     return printFile(
-      textFile(record.directory, 'diff.patch'),
-      { id, what: 'diff', why: 'it ran in no worktree' },
+      textFile(record.directory, 'diff.patch', DIFF_BYTES),
+      { id, what: 'diff', why: 'it changed nothing that git sees, or ran outside of a git repository' },
       output,
     )
   if (options['output'] === true) return await printOutput(record)
@@ -52,12 +56,15 @@ export const attemptShow: CommandFunction = async (invocation) => {
 function readRecord(store: Store, runId: string, id: string): AttemptRecord {
   const events: TimedEvent[] = []
   const known: string[] = []
+  const visit = id.slice(0, id.lastIndexOf('.'))
   for (const { at, event } of store.read(runId)) {
+    if (event.type === 'failure.summarized' && visitId(event.node, event.visit) === visit)
+      events.push({ at: fromTimestamp(at), event })
     if (!('attempt_id' in event) || event.attempt_id === undefined) continue
     if (event.type === 'attempt.started') known.push(event.attempt_id)
     if (event.attempt_id === id) events.push({ at: fromTimestamp(at), event })
   }
-  if (events.length === 0) throw notFound(id, known, runId)
+  if (!events.some(({ event }) => event.type !== 'failure.summarized')) throw notFound(id, known, runId)
   const directory = attemptDirectory(store.paths(runId).directory, id)
   return {
     id,
@@ -66,6 +73,7 @@ function readRecord(store: Store, runId: string, id: string): AttemptRecord {
     command: jsonFile(directory, 'command.json'),
     verification: jsonFile(directory, 'verification.json'),
     agent: jsonFile(directory, 'agent.json'),
+    changes: jsonFile(directory, 'changes.json'),
     context: textFile(directory, 'retry-context.md'),
     stdout: fileTail(directory, 'stdout.log'),
     stderr: fileTail(directory, 'stderr.log'),
@@ -101,8 +109,9 @@ async function printOutput(record: AttemptRecord): Promise<number> {
 }
 
 function recordJson(record: AttemptRecord, runId: string): object {
-  const { events, id, directory, command, verification, agent, context, stdout, stderr } = record
+  const { events, id, directory, command, verification, agent, changes, context, stdout, stderr } = record
   const ended = events.find(({ event }) => event.type === 'attempt.finished' || event.type === 'attempt.lost')?.event
+  const summary = events.findLast(({ event }) => event.type === 'failure.summarized')?.event
   return {
     run_id: runId,
     attempt_id: id,
@@ -112,6 +121,8 @@ function recordJson(record: AttemptRecord, runId: string): object {
     command: command ?? null,
     verification: verification ?? null,
     agent: agent ?? null,
+    changes: changes ?? null,
+    summary_generated: summary?.type === 'failure.summarized' ? summary.text : null,
     retry_context: context ?? null,
     stdout_tail: stdout?.text ?? null,
     stdout_bytes: stdout?.size ?? 0,

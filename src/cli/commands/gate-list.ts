@@ -1,11 +1,14 @@
 // Owns: `gate list`: the gates that wait for an answer, of every run that is not ended.
 import type { CommandFunction } from '../command-table.ts'
 import { openStore } from '../open-store.ts'
-import { runFacts, unlessDamaged, viewOf } from '../run-report.ts'
+import { questionLines } from '../agent-words.ts'
+import type { GateView } from '../live/run-view.ts'
+import { runFacts, unlessDamaged, viewOf, type RunFacts } from '../run-report.ts'
 import { shortId } from '../store-path.ts'
 import { elapsed } from '../terminal/amounts.ts'
+import { line, piece } from '../terminal/style.ts'
 import { table } from '../terminal/table.ts'
-import { cleanLine } from '../terminal/text.ts'
+import { cleanLine, wrap } from '../terminal/text.ts'
 
 const COLUMNS = [
   { title: 'RUN' },
@@ -35,6 +38,7 @@ export const gateList: CommandFunction = async ({ options, output }) => {
         node: gate.path,
         question: gate.question,
         choices: gate.choices,
+        questions: gate.questions,
         default: gate.default ?? null,
         opened_at: new Date(gate.openedAt).toISOString(),
         due_at: gate.dueAt === undefined ? null : new Date(gate.dueAt).toISOString(),
@@ -43,6 +47,18 @@ export const gateList: CommandFunction = async ({ options, output }) => {
     return 0
   }
   if (open.length === 0) output.say(`No gate waits for an answer in ${store.directory}.`)
+  /** What an agent asks, and how it is told. */
+  const asked = (facts: RunFacts, gate: GateView): string[] => {
+    if (gate.questions.length === 0) return []
+    const short = shortId(facts.runId, ids)
+    const answer = `spanwright gate answer ${short} ${gate.path} ${gate.choices[0] ?? 'CHOICE'} --comment "…"`
+    const lines = [...questionLines(gate.questions, output.look), `answer in your words: ${answer}`]
+    return [
+      '',
+      line([piece(`${short}  ${gate.path} asks`, 'bold')], [], output.look),
+      ...lines.flatMap((text) => wrap(text, output.look.columns - 2)).map((text) => `  ${text}`),
+    ]
+  }
   const rows = open.map(({ facts, gate }) => [
     shortId(facts.runId, ids),
     gate.path,
@@ -51,6 +67,6 @@ export const gateList: CommandFunction = async ({ options, output }) => {
     elapsed(now - gate.openedAt),
     gate.dueAt === undefined ? '' : `${gate.default ?? 'expires'} in ${elapsed(gate.dueAt - now, true)}`,
   ])
-  output.result(...table(COLUMNS, rows, output.look))
+  output.result(...table(COLUMNS, rows, output.look), ...open.flatMap(({ facts, gate }) => asked(facts, gate)))
   return 0
 }
