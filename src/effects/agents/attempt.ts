@@ -1,11 +1,10 @@
 // Owns: one attempt of an agent node from its request to its outcome: prompt, launches (more than one when a limit is waited
 // for), record, verdict. It reports; whether there is another attempt, and by whom, is decided by the core.
-import { basename } from 'node:path'
 import type { AgentSpec } from '../../core/agent.ts'
 import type { RunAttempt, Stop } from '../../core/commands.ts'
 import type { FailureReport } from '../../core/failure.ts'
 import type { JsonObject } from '../../core/json.ts'
-import type { Cost, Outcome, ProcessFacts, Session, Usage } from '../../core/outcome.ts'
+import type { Outcome } from '../../core/outcome.ts'
 import type { AgentNode } from '../../core/pipeline.ts'
 import {
   conclude,
@@ -19,20 +18,19 @@ import { brokenOutcome } from '../broken-outcome.ts'
 import { changesSince, forget, lookAtFiles, recordChanges, type Snapshot } from '../changes/changes.ts'
 import type { Ground } from '../command-run.ts'
 import type { Report, Running } from '../context.ts'
-import { reason, stopReason } from '../reason.ts'
+import { stopReason } from '../reason.ts'
 import { lookBefore, type WorkingDirectories } from '../status-files.ts'
-import type { AgentAdapter, AgentEvent, AgentLaunch } from './adapter.ts'
+import type { AgentAdapter } from './adapter.ts'
 import { adapterOf } from './agents.ts'
-import { pricesFor, unmeasurableBefore, unmeasurableCall } from './attempt-budget.ts'
-import { askedOf, sessionIdOf, type Asked } from './attempt-request.ts'
+import { pricesFor, unmeasurableBefore } from './attempt-budget.ts'
+import { askedOf, type Asked } from './attempt-request.ts'
 import type { ClientVersions } from './attempt-version.ts'
-import { ClientRun, type ClientEnd } from './launch.ts'
+import type { ClientEnd, ClientRun } from './launch.ts'
 import { resumesAt, waitForLimit } from './limits.ts'
-import { agentFailure, structuredAnswer } from './outcome.ts'
+import { structuredAnswer } from './outcome.ts'
 import { composePrompt } from './prompt.ts'
-import { RecordBuilder, type AgentRecord } from './record.ts'
-import type { PriceOf } from './spending.ts'
-import { EventRecorder } from './stream-events.ts'
+import type { AgentRecord } from './record.ts'
+import { AgentWork } from './attempt-work.ts'
 
 export type AgentAttemptCommand = RunAttempt & { readonly node: AgentNode }
 
@@ -209,137 +207,5 @@ function withTold(record: AgentRecord, { usage, cost }: Pick<Outcome, 'usage' | 
     tokens: { input, cache_read, cache_write, output, reasoning },
     cost_usd: cost?.usd ?? null,
     cost_source: cost?.source ?? 'unknown',
-  }
-}
-
-interface WorkParts {
-  readonly asked: Asked
-  readonly adapter: AgentAdapter
-  readonly price: PriceOf
-  readonly prompt: string
-}
-
-/** All launches of one attempt: one record, one sum, one clock of working time. */
-class AgentWork {
-  readonly record: RecordBuilder
-  readonly #standing: Standing
-  readonly #parts: WorkParts
-  readonly #events: EventRecorder
-  #launch: AgentLaunch | undefined
-  #client: ClientRun | undefined
-  #workedMs = 0
-
-  constructor(standing: Standing, parts: WorkParts) {
-    const { spec } = parts.asked
-    this.#standing = standing
-    this.#parts = parts
-    this.record = new RecordBuilder(spec.use, parts.price, spec.model)
-    const { price: priceOf } = parts
-    this.#events = new EventRecorder({ standing, record: this.record, priceOf, agent: spec.use })
-  }
-
-  get spec(): AgentSpec {
-    return this.#parts.asked.spec
-  }
-
-  /** Starts the client for the k-th time, or tells why that is impossible. */
-  start(number: number): { readonly client: ClientRun; readonly file: string } | { readonly failure: FailureReport } {
-    const { asked, adapter, prompt } = this.#parts
-    const { ground, command } = this.#standing
-    const { marker, declared, ...base } = asked
-    if (number > 1) this.record.nextLaunch()
-    const request = {
-      ...base,
-      prompt: number === 1 ? prompt : `The limit that stopped you is over. Go on with your task.\n\n${prompt}`,
-      launch: number,
-      session: number === 1 ? asked.session : (this.#session() ?? asked.session),
-      newSessionId: sessionIdOf(ground.context.runId, command.id, number),
-    }
-    const launch = adapter.launch(request)
-    if ('problem' in launch)
-      return { failure: reason('config_invalid', `${this.spec.use}: ${launch.problem}`, 'agent') }
-    this.#launch = launch
-    if (number === 1) this.#writeCommand(launch, declared)
-    this.#events.nextLaunch(number, request.prompt, Date.now())
-    const { timeout_ms } = command.node
-    this.#client = new ClientRun({
-      standing: this.#standing,
-      adapter,
-      request,
-      launch,
-      marker,
-      timeoutMs: timeout_ms === undefined ? undefined : Math.max(1, timeout_ms - this.#workedMs),
-      take: (event) => this.#take(event),
-    })
-    return { client: this.#client, file: launch.file }
-  }
-
-  #take(event: AgentEvent): void {
-    this.#events.take(event)
-    const { asked, price } = this.#parts
-    const failure = unmeasurableCall(event, asked.spec, asked.usdLeft, price)
-    if (failure) this.#client?.stop({ code: failure.code, message: failure.message, now: false })
-  }
-
-  /** A launch is over: why it failed, if it did. */
-  ended(end: ClientEnd): FailureReport | undefined {
-    const { asked, adapter } = this.#parts
-    const { command } = this.#standing
-    this.#client = undefined
-    this.#workedMs += end.ending.durationMs
-    this.#events.end(Date.now())
-    return agentFailure({
-      ...end,
-      spec: asked.spec,
-      program: basename(this.#launch?.file ?? asked.spec.use),
-      cwd: asked.cwd,
-      graceMs: command.node.grace_ms,
-      timeoutMs: command.node.timeout_ms,
-      record: this.record,
-      text: adapter.text === true,
-    })
-  }
-
-  spent({ verdict }: ClientEnd): { usage?: Usage; cost?: Cost; session?: Session } {
-    const spent = this.record.spending.soFar()
-    const session = this.#session()
-    return {
-      ...(spent && { usage: { ...spent.usage, complete: verdict.usageComplete }, cost: spent.cost }),
-      ...(session && { session }),
-    }
-  }
-
-  #session(): Session | undefined {
-    const id = this.record.sessionId
-    const { totals } = this.record
-    return id === undefined ? undefined : { id, agent: this.spec.use, ...(totals && { totals }) }
-  }
-
-  process({ ending }: ClientEnd): ProcessFacts {
-    return {
-      executable: basename(this.#launch?.file ?? this.spec.use),
-      ...(ending.pid !== undefined && { pid: ending.pid }),
-      ...(ending.exitCode !== undefined && { exit_code: ending.exitCode }),
-      ...(ending.signal !== undefined && { signal: ending.signal }),
-    }
-  }
-
-  /** What was asked of the client, for people who look into the run afterwards. */
-  #writeCommand(launch: AgentLaunch, declared: JsonObject): void {
-    const { ground, command, directory } = this.#standing
-    const { place, node } = command
-    const { asked } = this.#parts
-    ground.files.write(directory, 'command.json', {
-      attempt_id: command.id,
-      agent: this.spec.use,
-      ...(this.spec.model !== undefined && { model: this.spec.model }),
-      argv: [launch.file, ...launch.args],
-      cwd: asked.cwd,
-      home: asked.home,
-      env: { ...declared, ...launch.env },
-      secrets: place.secrets,
-      ...(node.timeout_ms === undefined ? {} : { timeout_ms: node.timeout_ms }),
-      traceparent: `00-${place.trace_id}-${place.span_id}-${place.sampled ? '01' : '00'}`,
-    })
   }
 }
