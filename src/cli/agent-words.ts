@@ -3,7 +3,7 @@ import type { Cost, Question, Usage } from '../core/outcome.ts'
 import type { Spend } from './live/run-view.ts'
 import { tokens, usd } from './terminal/amounts.ts'
 import { symbol, type Look } from './terminal/style.ts'
-import { cleanLine, cutMiddle } from './terminal/text.ts'
+import { cleanLine, cutMiddle, wrap } from './terminal/text.ts'
 
 /** Options and questions shown in a view; the journal and `gate list --json` have all of them. */
 const QUESTIONS = 10
@@ -53,23 +53,38 @@ export function questionText(question: Question): string {
   return cleanLine(`${question.question}${context}${options.length === 0 ? '' : ` [${options.join(', ')}]`}`)
 }
 
-/** The questions, each with its options below it. */
-export function questionLines(questions: readonly Question[], look: Look): string[] {
-  const shown = questions.slice(0, QUESTIONS).flatMap((question, index) => {
-    const context = question.context === undefined ? '' : `   ${cleanLine(question.context)}`
-    const options = question.options ?? []
-    const more = options.length - OPTIONS
-    return [
-      `${questions.length > 1 ? `${index + 1}. ` : ''}${cleanLine(question.question)}${context}`,
-      ...options
-        .slice(0, OPTIONS)
-        .map(
-          ({ label, value, description }) =>
-            `   ${symbol('·', '-', look)} ${cleanLine(label)}${value === label ? '' : ` (${cleanLine(value)})`}${description === undefined ? '' : `: ${cleanLine(description)}`}`,
-        ),
-      ...(more > 0 ? [`   and ${more} more`] : []),
-    ]
-  })
+/** The questions, each with its options below it, in lines of at most `columns`. */
+export function questionLines(questions: readonly Question[], look: Look, columns: number): string[] {
   const left = questions.length - QUESTIONS
-  return left > 0 ? [...shown, `and ${left} more questions`] : shown
+  const several = questions.length > 1
+  return [
+    ...questions
+      .slice(0, QUESTIONS)
+      .flatMap((question, index) => [
+        ...indented(`${several ? `${index + 1}. ` : ''}${questionWords(question)}`, several ? 3 : 0, columns),
+        ...optionLines(question, look, columns),
+      ]),
+    ...(left > 0 ? [`and ${left} more questions`] : []),
+  ]
+}
+
+const questionWords = ({ question, context }: Question): string =>
+  cleanLine(context === undefined ? question : `${question} (${context})`)
+
+function optionLines({ options = [] }: Question, look: Look, columns: number): string[] {
+  const more = options.length - OPTIONS
+  return [
+    ...options.slice(0, OPTIONS).flatMap(({ label, value, description }) => {
+      const told = `${label}${value === label ? '' : ` (${value})`}${description === undefined ? '' : `: ${description}`}`
+      const [first, ...rest] = indented(cleanLine(told), 0, columns - 5)
+      return [`   ${symbol('·', '-', look)} ${first ?? ''}`, ...rest.map((text) => `     ${text}`)]
+    }),
+    ...(more > 0 ? [`   and ${more} more`] : []),
+  ]
+}
+
+/** Wrapped, lines after the first one set in. */
+function indented(text: string, by: number, columns: number): string[] {
+  const lines = wrap(text, Math.max(20, columns - by))
+  return lines.map((line, index) => (index === 0 ? line : ' '.repeat(by) + line))
 }

@@ -45,7 +45,7 @@ function agentRows({ started, file, session }: AgentFacts, row: LabelledRow): st
     started?.chosen && `(${started.chosen})`,
     id && `session ${id}`,
   ].filter((part) => part !== undefined && part !== '')
-  return [row('agent', cleanLine(parts.join('   ')))]
+  return [row('agent', parts.map((part) => cleanLine(part ?? '')).join('   '))]
 }
 
 function spendRows(facts: AgentFacts, row: LabelledRow): string[] {

@@ -45,7 +45,10 @@ function diagnosticRows({ diagnostics, diagnostics_total: total }: CheckRow, row
 /** `src/cart.ts:12:4  TS2304  Cannot find name 'x'`. */
 function diagnosticText({ file, line, column, code, rule, message }: Diagnostic): string {
   const place = [file, line, column].filter((part) => part != null).join(':')
-  return cleanLine([place, code ?? rule, message].filter((part) => part != null && part !== '').join('  '))
+  return [place, code ?? rule, message]
+    .map((part) => cleanLine(part ?? ''))
+    .filter((part) => part !== '')
+    .join('  ')
 }
 
 /** Only what the changes are of an attempt that looked at them. */

@@ -8,7 +8,7 @@ import { shortId } from '../store-path.ts'
 import { elapsed } from '../terminal/amounts.ts'
 import { line, piece } from '../terminal/style.ts'
 import { table } from '../terminal/table.ts'
-import { cleanLine, wrap } from '../terminal/text.ts'
+import { cleanLine } from '../terminal/text.ts'
 
 const COLUMNS = [
   { title: 'RUN' },
@@ -52,11 +52,11 @@ export const gateList: CommandFunction = async ({ options, output }) => {
     if (gate.questions.length === 0) return []
     const short = shortId(facts.runId, ids)
     const answer = `spanwright gate answer ${short} ${gate.path} ${gate.choices[0] ?? 'CHOICE'} --comment "…"`
-    const lines = [...questionLines(gate.questions, output.look), `answer in your words: ${answer}`]
     return [
       '',
       line([piece(`${short}  ${gate.path} asks`, 'bold')], [], output.look),
-      ...lines.flatMap((text) => wrap(text, output.look.columns - 2)).map((text) => `  ${text}`),
+      ...questionLines(gate.questions, output.look, output.look.columns - 2).map((text) => `  ${text}`),
+      `  answer in your words: ${answer}`,
     ]
   }
   const rows = open.map(({ facts, gate }) => [

@@ -98,7 +98,9 @@ export function heading({ facts, view, now, short }: Headed, look: Look): string
         [],
         look,
       ),
-      ...questionLines(gate.questions, look).map((text) => line([piece(`         ${text}`)], [], look)),
+      ...questionLines(gate.questions, look, look.columns - 9).map((text) =>
+        line([piece(`         ${text}`)], [], look),
+      ),
     )
   }
   const sums = spendText(view)

@@ -53,7 +53,11 @@ export function choiceKeys(choices: readonly string[]): Map<string, string> {
 
 /** What an agent asks, in lines above the choices. */
 export const questionRows = (node: NodeView, depth: number, look: Look): TreeRow[] =>
-  questionLines(node.gate!.questions, look).map((text) => ({ depth, detail: [piece(text)], weight: 'open' }))
+  questionLines(node.gate!.questions, look, look.columns - 2 * depth - 2).map((text) => ({
+    depth,
+    detail: [piece(text)],
+    weight: 'open',
+  }))
 
 export function gatePieces(node: NodeView): Piece[] {
   const gate = node.gate!
