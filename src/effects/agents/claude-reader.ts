@@ -25,6 +25,8 @@ export class ClaudeReader implements AgentReader {
   #spoke = false
   #background = 0
   #resetsAt: number | undefined
+  /** What the provider asked to wait before the last try. */
+  #waitMs: number | undefined
   #denied: string[] = []
   #worked = false
   #unpricedModel: string | undefined
@@ -107,7 +109,8 @@ export class ClaudeReader implements AgentReader {
     const message = `${httpStatus ?? 'no answer'} ${error}, retry ${attempt}`
     const delay = asAmount(event['retry_delay_ms']) ?? 0
     // Longer than it waits by itself: the provider named the time.
-    if (errorClass === 'rate_limit' && delay > ownDelayMs(asAmount(event['attempt']) ?? 1)) this.#resetsAt = at + delay
+    const isTold = errorClass === 'rate_limit' && delay > ownDelayMs(asAmount(event['attempt']) ?? 1)
+    this.#waitMs = isTold ? delay : undefined
     return [...this.#requests.failed(errorClass, message, at, true), { type: 'retry', message, httpStatus, errorClass }]
   }
 
@@ -129,6 +132,7 @@ export class ClaudeReader implements AgentReader {
     const error = asText(event['error'])
     if (event['is_api_error_message'] !== true && error === undefined) return []
     this.#apiError = event
+    if (this.#waitMs !== undefined) this.#resetsAt ??= at + this.#waitMs
     const errorClass = byName(asText(event['api_error'])) ?? byName(error) ?? 'unknown'
     return this.#requests.failed(errorClass, textOf(event) ?? 'the request failed', at, false)
   }

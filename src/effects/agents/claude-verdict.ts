@@ -39,7 +39,7 @@ export function claudeVerdict(end: ClaudeEnd, exit: AgentExit, at: number): Verd
 
 const wasAborted = (result: Fields): boolean => asText(result['terminal_reason'])?.startsWith('aborted') ?? false
 
-function withoutResult(end: ClaudeEnd, exit: AgentExit, at: number): Omit<Verdict, 'usageComplete'> {
+function withoutResult(end: ClaudeEnd, exit: AgentExit, at: number): Partial<Verdict> & Pick<Verdict, 'status'> {
   if (exit.ended !== undefined || exit.signal !== undefined || SIGNAL_EXITS.has(exit.exitCode ?? 0)) {
     const by = exit.signal ?? (exit.exitCode === undefined ? exit.ended : `exit code ${exit.exitCode}`)
     return { status: 'killed', message: `ended before its result (${by})` }
@@ -49,8 +49,10 @@ function withoutResult(end: ClaudeEnd, exit: AgentExit, at: number): Omit<Verdic
   if (exit.exitCode === 0)
     return { status: 'error', errorClass: 'truncated_output', message: 'ended with exit code 0 and without a result' }
   // It checks its arguments before it says anything on its standard output.
-  const errorClass: ErrorClass = !end.spoke && said !== undefined && isUsage(said) ? 'usage' : 'unknown'
-  return { status: 'error', errorClass, message: said ?? `ended with exit code ${exit.exitCode} and without a result` }
+  if (!end.spoke && said !== undefined && isUsage(said))
+    return { status: 'error', errorClass: 'usage', message: said, usageComplete: true }
+  const message = said ?? `ended with exit code ${exit.exitCode} and without a result`
+  return { status: 'error', errorClass: 'unknown', message }
 }
 
 /** 128 + SIGHUP, SIGINT, SIGKILL, SIGTERM. */
