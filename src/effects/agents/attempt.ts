@@ -18,6 +18,7 @@ import { brokenOutcome } from '../broken-outcome.ts'
 import { changesSince, forget, lookAtFiles, recordChanges, type Snapshot } from '../changes/changes.ts'
 import type { Ground } from '../command-run.ts'
 import type { Report, Running } from '../context.ts'
+import { maskedOutcome } from '../masked-outcome.ts'
 import { stopReason } from '../reason.ts'
 import { lookBefore, type WorkingDirectories } from '../status-files.ts'
 import type { AgentAdapter } from './adapter.ts'
@@ -72,7 +73,7 @@ class AgentAttempt implements Running {
   }
 
   stop(stop: Stop): void {
-    this.#stop ??= stop
+    this.#stop = this.#stop ? { ...this.#stop, now: this.#stop.now || stop.now } : stop
     this.#stopped.abort()
     this.#client?.stop(stop)
   }
@@ -136,7 +137,8 @@ class AgentAttempt implements Running {
       recordLeftovers(this.#standing, end.ending)
       const resumes = this.#stop ? undefined : resumesAt(end.verdict, spec.fallback.length > 0, Date.now())
       if (resumes !== undefined && failure) {
-        const going = await waitForLimit(this.#standing.report, resumes, failure, this.#stopped.signal)
+        const told = maskedOutcome({ failure }, this.#shared.ground.context.mask).outcome.failure!
+        const going = await waitForLimit(this.#standing.report, resumes, told, this.#stopped.signal)
         if (going) continue
         if (this.#stop) return this.#finish(work, { end, failure: stopReason(this.#stop), ended: true, scene })
       }

@@ -83,7 +83,8 @@ export function agentFailure(end: AgentEnd): FailureReport | undefined {
   if (exit.ended === 'stall' && end.stall) return stalled(end, end.stall)
   if (exit.ended === 'stop' || exit.ended === 'timeout') return withDetails(fromProcess(end), end)
   if (verdict.status === 'ok') return undefined
-  if (end.text || isKilled(end)) return withDetails(fromProcess(end) ?? lost(end), end)
+  if (end.text) return withDetails(fromProcess(end) ?? lost(end), end)
+  if (isKilled(end)) return withDetails(byProcess(end) ?? lost(end), end)
   const errorClass = verdict.errorClass ?? (verdict.status === 'limit' ? 'rate_limit' : statusClass(verdict))
   const said = oneLine(verdict.message ?? '') || SENTENCES[errorClass]
   const source: FailureSource = PROVIDER.has(errorClass) ? 'provider' : 'agent'
@@ -132,13 +133,22 @@ const fromProcess = ({ program, ending, cwd, graceMs, timeoutMs }: AgentEnd): Fa
     source: 'agent',
   })
 
-/** Exit code 0, but its output says that a signal ended it. */
-const lost = (end: AgentEnd): FailureReport =>
-  reason(
-    'agent_crashed',
-    `${nameOf(end)} was ended before its result${end.verdict.message ? `: ${end.verdict.message}` : ''}`,
+/** A signal is told by the process; a code that only stands for one is not trusted more than what the client says. */
+const byProcess = (end: AgentEnd): FailureReport | undefined =>
+  end.exit.signal !== undefined || end.ending.oomKills > 0 ? fromProcess(end) : undefined
+
+/** It caught the signal that ended it. */
+function lost(end: AgentEnd): FailureReport {
+  const { exitCode } = end.exit
+  const signal = exitCode !== undefined && exitCode > 128 && exitCode <= 128 + 64 ? exitCode - 128 : undefined
+  const how = signal === undefined ? '' : ` by signal ${signal}, which Spanwright did not send`
+  const said = end.verdict.message ? `: ${end.verdict.message}` : ''
+  return reason(
+    signal === undefined ? 'agent_crashed' : 'signaled',
+    `${nameOf(end)} was ended before its result${how}${said}`,
     'agent',
   )
+}
 
 function stalled(end: AgentEnd, stall: Stall): FailureReport {
   // Who is refused again and again is refused the next time, too.

@@ -48,6 +48,7 @@ export class StallWatch {
   #sameError = 0
   #loopTold = false
   #resultSeen = false
+  #over = false
 
   constructor(options: StallOptions) {
     this.#options = options
@@ -68,6 +69,7 @@ export class StallWatch {
   }
 
   event(event: AgentEvent): void {
+    if (this.#over) return
     this.started()
     this.output()
     if (event.type === 'result') this.#resultSeen = true
@@ -89,7 +91,9 @@ export class StallWatch {
     }
   }
 
+  /** The process is gone: what is still read of it is no stall. */
   end(): void {
+    this.#over = true
     for (const off of [this.#offStart, this.#offSilence, this.#offLinger]) off?.()
   }
 
