@@ -101,6 +101,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--only <node>', about: 'run this node alone', complete: 'node' },
       { flags: '--from <node>', about: 'start here; what comes before counts as done', complete: 'node' },
       { flags: '--skip-preflight', about: 'do not check programs and settings before the start' },
+      { flags: '--probe-agents', about: 'ask each agent a cheap question before the start' },
       { flags: '--dry-run', about: 'show what would run, start nothing' },
       { flags: '--detach', about: 'run in the background, print the run id' },
     ],

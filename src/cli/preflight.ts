@@ -24,12 +24,16 @@ export function preflight(pipeline: Pipeline, env: NodeJS.ProcessEnv): string[] 
 export async function checkAgents(
   pipeline: Pipeline,
   store: string,
-  { refuse, warn }: { readonly refuse: boolean; readonly warn: (warning: string) => void },
+  {
+    refuse,
+    probe,
+    warn,
+  }: { readonly refuse: boolean; readonly probe: boolean; readonly warn: (warning: string) => void },
 ): Promise<void> {
   if (!hasAgents(pipeline)) return
   const { agentPreflight } = await import('../effects/agents/preflight.ts')
   const cwd = process.cwd()
-  const { problems, warnings } = await agentPreflight(pipeline, { env: process.env, cwd, cache: store })
+  const { problems, warnings } = await agentPreflight(pipeline, { env: process.env, cwd, cache: store, probe })
   const all = canWrite(cwd) ? problems : [`agents cannot work in ${cwd}: it is not writable`, ...problems]
   for (const warning of refuse ? warnings : [...all, ...warnings]) warn(warning)
   if (!refuse || all.length === 0) return

@@ -35,6 +35,7 @@ export const run: CommandFunction = async (invocation) => {
     for (const warning of preflight(pipeline, process.env)) output.say(`warning: ${warning}`)
     await checkAgents(pipeline, storePath(options['store']), {
       refuse: options['dryRun'] !== true,
+      probe: options['probeAgents'] === true,
       warn: (warning) => output.say(`warning: ${warning}`),
     })
   }

@@ -1,6 +1,7 @@
 // Owns: what can be known about agents before a run starts: is the client there, which version, does it know our flags, has
 // it credentials, can its cost be counted where a budget needs that. All problems at once; nothing is started for good.
 import { homedir } from 'node:os'
+import path from 'node:path'
 import type { AgentChoice, AgentSpec } from '../../core/agent.ts'
 import type { Budget, Node, Pipeline } from '../../core/pipeline.ts'
 import type { AgentAdapter } from './adapter.ts'
@@ -19,6 +20,8 @@ export interface PreflightGround {
   readonly cwd: string
   /** Where what was found out about clients is kept. */
   readonly cache: string
+  /** Ask each agent a cheap question too. */
+  readonly probe: boolean
 }
 
 /** One agent that a node may use: the first choice, a fallback or the escalation. */
@@ -54,7 +57,25 @@ export async function agentPreflight(pipeline: Pipeline, ground: PreflightGround
     if (!clients.has(key)) clients.set(key, lookAt(adapter, file, ground, { problems, warnings }))
   }
   await Promise.all(clients.values())
+  if (ground.probe && problems.size === 0) await askAll(pipeline, ground, problems)
   return { problems: [...problems], warnings: [...warnings] }
+}
+
+/** Each agent and model once, all at the same time. What is only known at run time cannot be asked. */
+async function askAll(pipeline: Pipeline, ground: PreflightGround, problems: Set<string>): Promise<void> {
+  const { probeAgent } = await import('./probe.ts')
+  const asked = new Map<string, Promise<void>>()
+  for (const { path: at, spec, env } of usesOf(pipeline, ground.env)) {
+    const { use, model, program, base_url: url, args } = spec
+    const key = JSON.stringify([use, model, program, url, args, env['HOME']])
+    if (use === 'command' || key.includes('${{') || asked.has(key)) continue
+    const tell = (problem: string | undefined): void => {
+      if (problem !== undefined)
+        problems.add(`${at}: ${use}${model === undefined ? '' : ` (${model})`} does not answer: ${problem}`)
+    }
+    asked.set(key, probeAgent(adapterOf(use), spec, definedOnly(env)).then(tell))
+  }
+  await Promise.all(asked.values())
 }
 
 async function lookAt(
@@ -63,7 +84,8 @@ async function lookAt(
   ground: PreflightGround,
   { problems, warnings }: { readonly problems: Set<string>; readonly warnings: Set<string> },
 ): Promise<void> {
-  if (adapter.versions.length === 0) return
+  // A program under another name may not know the question, and take it for its work.
+  if (adapter.versions.length === 0 || path.basename(file) !== adapter.program) return
   const { version, missingFlags } = await clientFacts(adapter, file, ground.env, ground.cache)
   const known = adapter.versions.join(', ')
   if (version === undefined) warnings.add(`${file} does not tell its version; known are ${known}`)
@@ -74,7 +96,10 @@ async function lookAt(
 }
 
 /** A budget in dollars that is enforced has to see every dollar. */
-async function uncountedCost({ path, spec, budgets, prices }: Use, adapter: AgentAdapter): Promise<string | undefined> {
+async function uncountedCost(
+  { path: at, spec, budgets, prices }: Use,
+  adapter: AgentAdapter,
+): Promise<string | undefined> {
   if (adapter.reportsCost || spec.use === 'command' || spec.model === undefined || spec.model.includes('${{'))
     return undefined
   if (!budgets.some((budget) => budget.mode === 'enforce' && budget.usd !== undefined)) return undefined
@@ -84,7 +109,7 @@ async function uncountedCost({ path, spec, budgets, prices }: Use, adapter: Agen
     baseUrl: spec.base_url,
   })
   if (price !== undefined) return undefined
-  return `${path}: the budget in usd cannot be measured, because the model ${spec.model} has no known price: add it to \`prices:\`, or set the budget's mode to audit`
+  return `${at}: the budget in usd cannot be measured, because the model ${spec.model} has no known price: add it to \`prices:\`, or set the budget's mode to audit`
 }
 
 function* usesOf(
@@ -95,15 +120,15 @@ function* usesOf(
 ): Generator<Use> {
   const budgets = pipeline.budget ? [...outer, pipeline.budget] : outer
   const inside = { ...env, ...pipeline.env }
-  for (const { node, path, around } of nodesOf(pipeline.nodes, prefix)) {
+  for (const { node, path: at, around } of nodesOf(pipeline.nodes, prefix)) {
     const paying = [...budgets, ...around, ...(node.budget ? [node.budget] : [])]
-    if (node.kind === 'child') yield* usesOf(node.child.pipeline, inside, `${path}/`, paying)
+    if (node.kind === 'child') yield* usesOf(node.child.pipeline, inside, `${at}/`, paying)
     if (node.kind !== 'agent') continue
     const { agent } = node
     const own = { ...inside, ...node.env }
     const others: readonly AgentChoice[] = [...agent.fallback, ...(agent.escalate ? [agent.escalate] : [])]
     for (const choice of [agent, ...others])
-      yield { path, spec: { ...agent, ...choice }, env: own, budgets: paying, prices: pipeline.prices }
+      yield { path: at, spec: { ...agent, ...choice }, env: own, budgets: paying, prices: pipeline.prices }
   }
 }
 
@@ -116,14 +141,13 @@ interface Found {
 
 function* nodesOf(nodes: readonly Node[], prefix: string, around: readonly Budget[] = []): Generator<Found> {
   for (const node of nodes) {
-    const path = `${prefix}${node.id}`
-    yield { node, path, around }
+    const at = `${prefix}${node.id}`
+    yield { node, path: at, around }
     if (node.kind !== 'fanout') continue
     const inner = node.budget ? [...around, node.budget] : around
-    yield* nodesOf(node.fanout.nodes, `${path}/`, inner)
+    yield* nodesOf(node.fanout.nodes, `${at}/`, inner)
     if ('branches' in node.fanout.over)
-      for (const [key, lane] of Object.entries(node.fanout.over.branches))
-        yield* nodesOf(lane, `${path}:${key}/`, inner)
+      for (const [key, lane] of Object.entries(node.fanout.over.branches)) yield* nodesOf(lane, `${at}:${key}/`, inner)
   }
 }
 
