@@ -42,6 +42,7 @@ class Conversation {
     this.#file = new ConversationFile(request.conversations, request.session.id)
     this.#tools = {
       workspace: new Workspace(request.cwd, request.permission !== 'full'),
+      model: request.model,
       env: toolEnv,
       commandTimeoutMs: request.command_timeout_ms,
       signal,

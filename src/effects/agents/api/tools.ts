@@ -10,6 +10,8 @@ import { ToolError, type Workspace } from './workspace.ts'
 
 export interface ToolContext {
   readonly workspace: Workspace
+  /** Who asks: which form of a patch it knows best. */
+  readonly model: string
   readonly env: NodeJS.ProcessEnv
   readonly commandTimeoutMs: number
   readonly signal: AbortSignal
@@ -73,7 +75,7 @@ export const TOOLS: Readonly<Record<ToolName, Tool>> = {
   patch: defineTool(
     'Change several places or files at once. Takes a unified diff (`--- a/file`, `+++ b/file`, `@@`, lines that begin with a space, - or +) or the form `*** Begin Patch` / `*** Update File: path` / `@@` / … / `*** End Patch` (also `*** Add File: path` with + lines and `*** Delete File: path`). All of it is applied or nothing.',
     z.object({ patch: z.string() }),
-    async ({ patch }, { workspace }) => ({ ok: true, output: await applyPatch(patch, workspace) }),
+    async ({ patch }, { workspace, model }) => ({ ok: true, output: await applyPatch(patch, workspace, model) }),
   ),
 }
 
