@@ -26,6 +26,7 @@ export function attemptCommand(state: RunState, node: NodeState, childSpanId: st
     left: leftFor(state, node),
     agent: agent && { ...agent, model: modelOf(agent, node.inputs) },
     session: agent && sessionFor(state, node, agent),
+    answers: node.answers,
     history: historyOf(node),
   }
 }

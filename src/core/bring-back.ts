@@ -1,5 +1,6 @@
 // Owns: making what a cancel, a used-up budget or a crash ended open again, as it stood. Only the resume calls it.
 import { countBranch } from './branches.ts'
+import { wantsInput } from './questions.ts'
 import { withdraw } from './readiness.ts'
 import type { RunState, Scope } from './state.ts'
 import type { BranchResult, FanoutState, NodeState } from './node-state.ts'
@@ -31,7 +32,8 @@ export function bringBack(state: RunState, node: NodeState): void {
   // A canceled attempt counts as lost; one that had failed on its own was waiting for its retry, and still is.
   if (node.attempt?.result === 'cancellation' || node.attempt?.failure?.code === 'budget_exhausted')
     Object.assign(node, { lostInVisit: node.lostInVisit + 1, lostInARow: node.lostInARow + 1 })
-  if (node.attempt) node.attempt = { ...node.attempt, lost: true }
+  // One that asks is not over: the question is open again.
+  if (node.attempt && !wantsInput(node)) node.attempt = { ...node.attempt, lost: true }
   if (node.fanout) openAgain(node.fanout, (branch) => branch.canceledRun)
   if (node.inner) node.inner.phase = 'open'
 }

@@ -10,6 +10,7 @@ import type { JsonObject } from './json.ts'
 import { LIMITS } from './limits.ts'
 import type { Outcome } from './outcome.ts'
 import { identity, stale } from './attempt-identity.ts'
+import { boundQuestions, isRequest } from './questions.ts'
 import { retryDelay } from './policy.ts'
 import { blockingBudget, budgetsOf, limitOf, nameOf } from './budgets.ts'
 import type { RunState } from './state.ts'
@@ -68,9 +69,12 @@ function whoDoesIt(node: NodeState, inputs: JsonObject): Partial<EventOf<'attemp
   }
 }
 
-/** Lost attempts and those of fallbacks use no retry budget: the bound grows with them. */
+/** Lost attempts, those of fallbacks and those after an answer use no retry budget: the bound grows with them. */
 const maxAttempts = (node: NodeState): number =>
-  Math.max(1, node.def.retry.max_attempts - node.retriesCarried) + node.lostInVisit + node.fallbacksInVisit
+  Math.max(1, node.def.retry.max_attempts - node.retriesCarried) +
+  node.lostInVisit +
+  node.fallbacksInVisit +
+  node.answeredInVisit
 
 function usedUpAttempts(state: RunState, node: NodeState): BudgetState | undefined {
   for (const budget of budgetsOf(state, node)) {
@@ -110,6 +114,7 @@ export function decideOutcome(state: RunState, input: InputOf<'attempt.outcome'>
   const report = outcome.failure ?? invalidReport(node, outcome)
   const reason = report && completeFailure(report, input.attempt_id)
   const base = identity(node)
+  const asks = isRequest(node, outcome.label)
   const said = {
     ...(outcome.label !== undefined && { label: outcome.label }),
     ...(outcome.outputs && fits(outcome) && { outputs: outcome.outputs }),
@@ -120,9 +125,11 @@ export function decideOutcome(state: RunState, input: InputOf<'attempt.outcome'>
     ...(outcome.cost && { cost: outcome.cost }),
     ...(outcome.process && { process: outcome.process }),
     ...(outcome.session && { session: outcome.session }),
+    ...(outcome.questions && asks && { questions: boundQuestions(outcome.questions) }),
     duration_ms: outcome.duration_ms,
   }
-  if (!reason && !outcome.skipped && node.def.checks.length > 0 && !node.stop)
+  // Who asks is not done: there is nothing to check yet.
+  if (!reason && !outcome.skipped && !asks && node.def.checks.length > 0 && !node.stop)
     return [{ type: 'attempt.acted', ...base, ...said }]
   const result = reason ? resultOf(reason.code) : outcome.skipped ? 'skip' : 'success'
   return [

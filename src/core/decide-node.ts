@@ -9,6 +9,7 @@ import { originalCause } from './failure.ts'
 import { failure } from './failures.ts'
 import { pathWithoutVisits } from './ids.ts'
 import { innerSucceeded, outcomeOf, settledResult, type VisitOutcome } from './visit-outcome.ts'
+import { openQuestion } from './questions.ts'
 import { isQuiet } from './readiness.ts'
 import { copyRollup } from './spend.ts'
 import type { RunState } from './state.ts'
@@ -122,7 +123,9 @@ export function conclude(state: RunState, node: NodeState, now: number): Event[]
         ? decideChecks(state, node)
         : []
     if (checks.length > 0) return checks
-    const counted = decideBreaker(state, node, outcomeOf(state, node))
+    const outcome = outcomeOf(state, node)
+    if (outcome.asks) return [openQuestion(node)]
+    const counted = decideBreaker(state, node, outcome)
     if (counted) return [counted]
   }
   const outcome = outcomeOf(state, node)

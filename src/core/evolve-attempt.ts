@@ -6,6 +6,7 @@ import type { EventOf } from './events.ts'
 import { retryHooks } from './hook-list.ts'
 import { visitId } from './ids.ts'
 import { checkOrder } from './policy.ts'
+import { isRequest } from './questions.ts'
 import { giveBack, reserve } from './reserved.ts'
 import { rememberSession } from './sessions.ts'
 import { freeSlot, retakeSlot, takeSlot } from './slots.ts'
@@ -44,6 +45,7 @@ export function onStarted(state: RunState, event: EventOf<'attempt.started'>, at
     settled: undefined,
     next: undefined,
     notes: undefined,
+    questions: undefined,
     spent: nothingSpent(),
     reserved: NOTHING,
     lost: false,
@@ -111,6 +113,7 @@ export function onFinished(state: RunState, event: EventOf<'attempt.finished'>, 
   attempt.failure = event.failure
   attempt.next = event.next
   attempt.notes = event.notes
+  attempt.questions = event.questions
   attempt.settled = {
     ...(event.failure && { failure: event.failure }),
     label: event.label,
@@ -121,6 +124,7 @@ export function onFinished(state: RunState, event: EventOf<'attempt.finished'>, 
   if (event.result !== 'cancellation') node.lostInARow = 0
   countStreak(node, event.failure)
   remember(node, event.failure)
+  if (event.result === 'success' && isRequest(node, event.label)) node.answers = undefined
   node.step = 'concluding'
   state.agenda.add(node)
 }

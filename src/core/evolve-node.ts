@@ -70,6 +70,7 @@ function beginVisit(state: RunState, node: NodeState, event: EventOf<'node.start
     attemptsInVisit: 0,
     retriesInVisit: 0,
     fallbacksInVisit: 0,
+    answeredInVisit: 0,
     retriesCarried: carried,
     lostInVisit: 0,
     lostInARow: 0,

@@ -4,6 +4,7 @@ import { addCommand, askGate, setTimeoutTimer, timerId } from './command-queue.t
 import type { EventOf } from './events.ts'
 import { decideJoin, planBranches } from './branches.ts'
 import { LIMITS } from './limits.ts'
+import { isAsking } from './questions.ts'
 import { isHeld, judgeIfIdle, reset, settleEntering, wake, withdraw } from './readiness.ts'
 import { enqueue } from './slots.ts'
 import { failure } from './failures.ts'
@@ -97,7 +98,7 @@ export function announce(state: RunState, node: NodeState, spanId: string, at: n
   node.spanId = spanId
   node.resuming = false
   state.agenda.delete(node)
-  if (worksThroughout(node) && node.limitedUntil <= at) startWork(state, node, at)
+  if (worksThroughout(node) && node.limitedUntil <= at && !isAsking(node)) startWork(state, node, at)
   setTimeoutTimer(state, node)
   // What the execution before did not come to say about a budget is said now.
   for (const budget of budgetsOf(state, node)) review(state, budget)
@@ -118,10 +119,7 @@ export function announce(state: RunState, node: NodeState, spanId: string, at: n
       node.step = 'gate'
       if (node.gateExpired) return settle(state, node)
       if (!node.gate) state.agenda.add(node)
-      else {
-        state.gates.set(node.path, node)
-        askGate(state, node)
-      }
+      else askAgain(state, node)
       return
     case 'wait':
       node.step = 'wait'
@@ -145,8 +143,15 @@ const hasEnded = (node: NodeState): boolean =>
   node.broken !== undefined ||
   (node.attempt !== undefined && !node.attempt.lost && (node.step === 'concluding' || node.step === 'settling'))
 
+function askAgain(state: RunState, node: NodeState): void {
+  node.step = 'gate'
+  state.gates.set(node.path, node)
+  askGate(state, node)
+}
+
 function announceAttempts(state: RunState, node: NodeState): void {
   // Attempts that ended on their own have still to be judged; lost ones are followed by the next.
+  if (isAsking(node)) return askAgain(state, node)
   if (node.attempt && !node.attempt.lost && node.step !== 'backoff' && node.step !== 'queued')
     return settle(state, node)
   if (node.attempt?.lost && node.lostInARow >= LIMITS.lostInARow) return settle(state, node)

@@ -2,29 +2,44 @@
 import { addCommand, askGate, dropCommand, timerId } from './command-queue.ts'
 import type { EventOf } from './events.ts'
 import type { Failure } from './failure.ts'
+import { isAsking } from './questions.ts'
 import { enqueue, retakeSlot } from './slots.ts'
 import { review } from './budgets.ts'
-import { startWork } from './work-clock.ts'
+import { endWork, startWork } from './work-clock.ts'
 import { nodeAt, type RunState } from './state.ts'
 import type { NodeState } from './node-state.ts'
 import { haltScope, stopNode } from './stopping.ts'
 import { fromTimestamp } from './time.ts'
 
-export function onGateOpened(state: RunState, event: EventOf<'gate.opened'>): void {
+export function onGateOpened(state: RunState, event: EventOf<'gate.opened'>, at: number): void {
   const node = nodeAt(state, event.node)
   if (!node) return
   state.agenda.delete(node)
   state.gates.set(node.path, node)
+  node.step = 'gate'
+  endWork(state, node, at)
   node.dueAt = event.due_at === undefined ? undefined : fromTimestamp(event.due_at)
   node.gate = { question: event.question, choices: event.choices, reject: event.reject, default: event.default }
   askGate(state, node)
 }
 
-export function onGateAnswered(state: RunState, event: EventOf<'gate.answered'>): void {
+export function onGateAnswered(state: RunState, event: EventOf<'gate.answered'>, at: number): void {
   const node = nodeAt(state, event.node)
   if (!node || node.phase !== 'running') return
   closeGate(state, node)
+  if (isAsking(node) && !node.gate!.reject.includes(event.choice)) return goOn(state, node, event, at)
   node.settled = { label: event.choice }
+}
+
+/** Its questions are answered: the next attempt of the visit is told. */
+function goOn(state: RunState, node: NodeState, event: EventOf<'gate.answered'>, at: number): void {
+  node.answers = { choice: event.choice, ...(event.comment !== undefined && { comment: event.comment }) }
+  node.answeredInVisit++
+  node.gate = undefined
+  node.delayMs = undefined
+  state.agenda.delete(node)
+  startWork(state, node, at)
+  enqueue(state, node)
 }
 
 export function onGateExpired(state: RunState, event: EventOf<'gate.expired'>): void {

@@ -1,10 +1,11 @@
 // Owns: the state of one node of a scope: its visits, attempts, branches, and what it may spend. Only evolve writes it.
-import type { HistoryLine, Stop } from './commands.ts'
+import type { HistoryLine, RunAttempt, Stop } from './commands.ts'
 import type { EventOf } from './events.ts'
 import type { Rollup } from './event-values.ts'
 import type { Failure, Result } from './failure.ts'
 import { nodePath } from './ids.ts'
 import type { Json, JsonObject } from './json.ts'
+import type { Question } from './outcome.ts'
 import type { Budget, HookEvent, Node } from './pipeline.ts'
 import type { ClosedScope } from './node-summary.ts'
 import type { Scope } from './state.ts'
@@ -112,6 +113,10 @@ export interface NodeState {
       }
     | undefined
   gateExpired: boolean
+  /** What a person answered to its latest questions; the attempts that follow are told. */
+  answers: RunAttempt['answers']
+  /** Attempts of the visit that an answer led to: they use no retry. */
+  answeredInVisit: number
   rollup: Rollup
   budget: BudgetState | undefined
   /** Of its child pipeline, over all visits. */
@@ -156,6 +161,7 @@ export interface AttemptState {
   settled: Settled | undefined
   next: string | undefined
   notes: string | undefined
+  questions: readonly Question[] | undefined
   spent: Spent
   /** What calls under way may still cost. */
   reserved: Amount
@@ -312,6 +318,8 @@ export function newNode(def: Node, scope: Scope): NodeState {
     mode: undefined,
     gate: undefined,
     gateExpired: false,
+    answers: undefined,
+    answeredInVisit: 0,
     rollup: emptyRollup(),
     budget: undefined,
     childBudget: undefined,

@@ -143,6 +143,7 @@ export function forget(state: RunState, node: NodeState): void {
     counted: false,
     gate: undefined,
     gateExpired: false,
+    answers: undefined,
     began: false,
   } satisfies Partial<NodeState>)
 }

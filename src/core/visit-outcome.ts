@@ -8,6 +8,7 @@ import { fanoutOutcome, fanoutChildren } from './fanout-outcome.ts'
 import type { JsonObject } from './json.ts'
 import { LIMITS } from './limits.ts'
 import { isFailing } from './policy.ts'
+import { wantsInput } from './questions.ts'
 import { scopeChildren, scopeOutcome } from './scope-outcome.ts'
 import type { RunState } from './state.ts'
 import type { NodeState, Settled } from './node-state.ts'
@@ -23,13 +24,15 @@ export interface VisitOutcome {
   readonly tolerated: boolean
   readonly route?: { readonly index: number; readonly to: string } | undefined
   readonly canceledRun: boolean
+  /** It cannot go on before a person has answered. */
+  readonly asks?: boolean | undefined
 }
 
 /** Result of a simple outcome: success unless there is a reason. */
 export const settledResult = (reason: Failure | undefined): Result => (reason ? resultOf(reason.code) : 'success')
 
 /** Labels of a decision that are failures unless a route takes them. */
-const FAILING_LABELS = ['fail', 'blocked']
+const FAILING_LABELS = ['fail', 'blocked', 'needs_input']
 
 export function outcomeOf(state: RunState, node: NodeState): VisitOutcome {
   let raw = rawOutcome(state, node)
@@ -38,6 +41,9 @@ export function outcomeOf(state: RunState, node: NodeState): VisitOutcome {
     raw = { result: 'error', failure: route.failure }
     route = undefined
   }
+  const asks = !route && !raw.failure && !node.settled && wantsInput(node)
+  if (asks && canAsk(state, node)) return { ...raw, tolerated: false, canceledRun: false, asks }
+  if (asks) raw = unanswered(state, node) ?? raw
   if (!route && !raw.failure && node.def.decision && raw.label !== undefined && FAILING_LABELS.includes(raw.label)) {
     const told = raw.notes ?? `the decision was \`${raw.label}\``
     raw = {
@@ -54,6 +60,15 @@ export function outcomeOf(state: RunState, node: NodeState): VisitOutcome {
     ...(route && { route }),
     canceledRun: !route && goesOnAfterResume(state, raw),
   }
+}
+
+const canAsk = (state: RunState, node: NodeState): boolean =>
+  !node.stop && !state.cancel && node.attemptsInVisit < LIMITS.attempts
+
+/** It was ended before it could ask. */
+function unanswered(state: RunState, node: NodeState): RawOutcome | undefined {
+  const stop = node.stop ?? state.cancel?.failure
+  return stop && { result: resultOf(stop.code), failure: failure(stop.code, 'scheduler', stop.message) }
 }
 
 interface RawOutcome extends Settled {
