@@ -56,7 +56,7 @@ export function renderAttempt(record: AttemptRecord, look: Look): string[] {
     ...summaryRows(record, row),
     ...besides(record, row),
     ...contextRows(record, row),
-    ...tailSection('stdout', record.stdout, look),
+    ...(readAgentFile(record.agent) ? streamSection(record.stdout, look) : tailSection('stdout', record.stdout, look)),
     ...tailSection('stderr', record.stderr, look),
     '',
     row('files', record.directory),
@@ -195,6 +195,13 @@ function contextRows(record: AttemptRecord, row: LabelledRow): string[] {
   const told = find(record, 'retry_context.assembled')
   const about = told ? `of ${counted(told.prior_attempt_ids.length, 'earlier attempt')}` : 'of earlier attempts'
   return [row('was told', `${about}, ${bytes(Buffer.byteLength(record.context))}: --context shows it`)]
+}
+
+/** The stream of an agent's client: what it says is told above. */
+function streamSection(stream: AttemptRecord['stdout'], look: Look): string[] {
+  if (!stream) return []
+  const text = `   ${bytes(stream.size)}, as the client wrote it: --output shows it`
+  return ['', line([piece(' stdout', 'dim'), piece(text, 'dim')], [], look)]
 }
 
 function tailSection(name: string, tail: AttemptRecord['stdout'], look: Look): string[] {

@@ -1,12 +1,13 @@
 // Owns: GitHub Actions: failures as annotations, the summary of the run as Markdown on the job's page.
 // https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 import { appendFileSync } from 'node:fs'
+import type { Totals } from '../core/event-values.ts'
 import { originalCause } from '../core/failure.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { causeChain, failedSentence, originAttempt, tailLines } from './cause.ts'
 import { nextCommands, type Closing } from './closing.ts'
 import type { Output } from './output.ts'
-import { counted, elapsed, spend } from './terminal/amounts.ts'
+import { counted, elapsed, tokens, usd } from './terminal/amounts.ts'
 import { clean, cleanLine } from './terminal/text.ts'
 
 const ANNOUNCED_NODES = 10
@@ -59,7 +60,7 @@ const code = (text: string): string => `\`${cleanLine(text).replaceAll('`', "'")
 export function summaryMarkdown(run: Closing, pipeline: Pipeline): string {
   const mark = run.result === 'success' && run.hookFailures.length === 0 ? '✅' : '❌'
   const { totals } = run
-  const money = spend(totals.cost_usd, totals.cost_unpriced)
+  const money = spendSentence(totals)
   const lines = [
     `### ${mark} ${plain(run.pipeline)}: ${run.result} in ${elapsed(run.durationMs)}`,
     '',
@@ -86,6 +87,18 @@ export function summaryMarkdown(run: Closing, pipeline: Pipeline): string {
       `Hook ${code(`${hook.hook} ${hook.name}`)} of ${plain(hook.node ?? 'the run')} failed: ${plain(originalCause(hook.failure).message)}`,
     )
   return `${lines.join('\n')}\n`
+}
+
+/** `$1.20, 48k tokens in, 2k out; not counted: 2 attempts without a known price`; empty when nothing was spent. */
+function spendSentence({ tokens: used, cost_usd: cost, cost_unpriced: unpriced }: Totals): string {
+  const input = used.input + used.cache_read + used.cache_write
+  const parts = [
+    cost > 0 || (unpriced === 0 && input > 0) ? usd(cost) : '',
+    input + used.output > 0 ? `${tokens(input)} tokens in, ${tokens(used.output)} out` : '',
+  ].filter((part) => part !== '')
+  if (unpriced === 0) return parts.join(', ')
+  const known = parts.length > 0 ? `${parts.join(', ')}; ` : ''
+  return `${known}${cost > 0 ? 'not counted' : 'cost unknown'}: ${counted(unpriced, 'attempt')} without a known price`
 }
 
 /** A fence longer than any run of backticks inside. */

@@ -5,24 +5,31 @@ import { costSource } from './live/fold-agent.ts'
 import type { NodeView, RunView, ScopeView } from './live/run-view.ts'
 import { usd } from './terminal/amounts.ts'
 import type { Look } from './terminal/style.ts'
-import type { Row } from './terminal/table.ts'
+import { table, type Row } from './terminal/table.ts'
 import { cleanLine } from './terminal/text.ts'
 
-export const AGENT_COLUMNS = [
+const COLUMNS = [
   { title: '' },
   { title: 'NODE', shrink: true },
-  { title: 'AGENT', shrink: true },
+  { title: 'AGENT' },
   { title: 'TURNS', align: 'right' },
   { title: 'TOKENS' },
   { title: 'COST', align: 'right' },
   { title: 'SOURCE' },
-  { title: 'SESSION', shrink: true },
+  { title: 'SESSION' },
 ] as const
+/** Below this, ids of conversations are left out: a part of one is of no use. */
+const SESSION_COLUMNS = 120
 
 const ROWS = 40
 
-/** One row per node that has an agent or reported usage; the first 40, unless `all`. None on a narrow terminal. */
-export function agentRows(view: RunView, { look, all }: { readonly look: Look; readonly all: boolean }): Row[] {
+/** A row per node that has an agent or reported usage; the first 40, unless `all`. Nothing on a narrow terminal. */
+export function agentTable(view: RunView, options: { readonly look: Look; readonly all: boolean }): string[] {
+  const columns = options.look.columns < SESSION_COLUMNS ? COLUMNS.slice(0, -1) : COLUMNS
+  return table(columns, agentRows(view, options), options.look)
+}
+
+function agentRows(view: RunView, { look, all }: { readonly look: Look; readonly all: boolean }): Row[] {
   if (look.columns < 80) return []
   const nodes = [...workedOn(view.root)]
   const shown = all ? nodes : nodes.slice(0, ROWS)

@@ -141,11 +141,15 @@ export const toolFinished: Row<'tool.finished'> = (spans, event, atUs) => {
   })
 }
 
-function toolFailure({ tool, exit_code: exit, error }: EventOf<'tool.finished'>): Failure {
-  const told = error?.trim() ? error : undefined
+/** What a tool said is content, like its output: it is told where that is. */
+function toolFailure({ tool, exit_code: exit, error, output }: EventOf<'tool.finished'>): Failure {
+  const said = output !== undefined && error?.trim() ? `: ${error}` : ''
   return exit !== undefined && exit !== 0
-    ? failureOf('exit_nonzero', { message: told ?? `${tool} ended with exit code ${exit}`, source: 'agent' })
-    : failureOf('agent_failed', { message: told ?? `${tool} failed and did not say why`, source: 'agent' })
+    ? failureOf('exit_nonzero', { message: `${tool} ended with exit code ${exit}${said}`, source: 'agent' })
+    : failureOf('agent_failed', {
+        message: `${tool} failed${said || '; what it said is in agent.json'}`,
+        source: 'agent',
+      })
 }
 
 /** On the node's span, or on the run's where that has ended: what a model wrote about its failures. */

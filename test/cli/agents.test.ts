@@ -4,7 +4,7 @@ import { renderAttempt } from '../../src/cli/attempt-text.ts'
 import type { AttemptRecord } from '../../src/cli/commands/attempt-show.ts'
 import { eventText } from '../../src/cli/live/event-text.ts'
 import { renderLive } from '../../src/cli/live/render-live.ts'
-import { agentJson, agentRows } from '../../src/cli/show-agents.ts'
+import { agentJson, agentTable } from '../../src/cli/show-agents.ts'
 import type { Event } from '../../src/core/events.ts'
 import { attemptId } from '../../src/core/ids.ts'
 import { toTimestamp } from '../../src/core/time.ts'
@@ -105,10 +105,13 @@ describe('show', () => {
   const node = told.view.root.nodes.get('fix')!
 
   test('lists agent, turns, tokens, cost with its source, session', () => {
-    expect(agentRows(told.view, { look, all: false })).toEqual([
-      [' ', 'fix', 'claude·sonnet-5', '4', '↑7k R3k ↓300', '$0.50', 'partly unknown', expect.anything()],
+    const table = (columns: number): string[] => agentTable(told.view, { look: { ...look, columns }, all: false })
+    expect(table(120)).toEqual([
+      '   NODE  AGENT            TURNS  TOKENS         COST  SOURCE          SESSION',
+      '   fix   claude·sonnet-5      4  ↑7k R3k ↓300  $0.50  partly unknown  c-2',
     ])
-    expect(agentRows(told.view, { look: { ...look, columns: 60 }, all: false })).toEqual([])
+    expect(table(100)[1]).toBe('   fix   claude·sonnet-5      4  ↑7k R3k ↓300  $0.50  partly unknown')
+    expect(table(60)).toEqual([])
   })
 
   test('the same as JSON', () => {
@@ -127,9 +130,9 @@ describe('show', () => {
 
   test('a step that is no agent is listed once it reports usage; a summary of failures is paid for, too', () => {
     const other = new Told(pipelineOf('p', [runNode('a'), runNode('b')])).ran('a', 1).ran('b', 1, 2)
-    expect(agentRows(other.view, { look, all: false }).map((row) => row.slice(1, 7))).toEqual([
-      ['b', 'run', '', '↑2k R500 ↓200', '$2.00', 'reported'],
-    ])
+    expect(agentTable(other.view, { look, all: false })[1]).toBe(
+      '   b     run           ↑2k R500 ↓200  $2.00  reported',
+    )
     const summary = { node: 'b', visit: 1, text: 'why', usage: usage(10, 5) }
     other.add({ type: 'failure.summarized', ...summary, cost: { usd: 0.25, source: 'computed' } })
     expect(other.view.root.spend).toMatchObject({ usd: 2.25, attempts: 2 })
@@ -223,6 +226,14 @@ describe('attempt show', () => {
       ' said      I tried.',
       '           It did not work.',
     ])
+  })
+
+  test('what a client printed is told by its size: it is not for people', () => {
+    const stdout = { text: '{"type":"system"}\n', size: 12_700 }
+    const text = renderAttempt({ ...base, agent: agentJsonFile, stdout, stderr: { text: 'oops\n', size: 5 } }, look)
+    expect(text).toContain(' stdout   12.7 kB, as the client wrote it: --output shows it')
+    expect(text).toContain('   oops')
+    expect(text.join()).not.toContain('system')
   })
 
   test('of many tool calls those that failed and the last ones', () => {

@@ -143,3 +143,12 @@ test('the job summary is Markdown in which nothing a step said is markup', () =>
   expect(text).toContain('a \\| b \\<script\\> \\`x\\`')
   expect(text).toContain('````text\n```\n# title\n````')
 })
+
+test.each([
+  [21.66, 6, 217_000, '$21.66, 9.91M tokens in, 217k out; not counted: 6 attempts without a known price'],
+  [0, 1, 217_000, '9.91M tokens in, 217k out; cost unknown: 1 attempt without a known price'],
+  [21.66, 0, 217_000, '$21.66, 9.91M tokens in, 217k out. Run'],
+])('the job summary: unpriced is not free (%d, %d)', (cost_usd, cost_unpriced, output, said) => {
+  const totals = { ...rogue.totals, cost_usd, cost_unpriced, tokens: { ...rogue.totals.tokens, output } }
+  expect(summaryMarkdown({ ...rogue, totals }, pipelineOf('rogue', []))).toContain(said)
+})

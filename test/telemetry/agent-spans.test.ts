@@ -79,7 +79,7 @@ describe('an agent at work', () => {
       'spanwright.tool.exit_code': 0,
     })
     expect(one(spans, 'execute_tool Edit')).toMatchObject({
-      status: { code: 'ERROR', message: 'no such file' },
+      status: { code: 'ERROR', message: 'Edit failed; what it said is in agent.json' },
       attributes: { 'error.type': 'agent_failed', 'spanwright.failure.source': 'agent' },
     })
   })
@@ -106,6 +106,7 @@ describe('an agent at work', () => {
     for (const name of ['gen_ai.input.messages', 'gen_ai.output.messages', 'gen_ai.tool.call.arguments'])
       expect(names).not.toContain(name)
     expect(JSON.stringify(spans)).not.toContain('later version')
+    expect(JSON.stringify(spans)).not.toContain('no such file')
   })
 })
 
@@ -115,6 +116,8 @@ test('captured content is there in the form of the conventions', () => {
     .modelCalled('fix', 1, 'one', { model: 'gpt-6', input: 'Fix it', output: 'Done', finish_reason: 'stop' })
     .toolStarted('fix', 1, 't1', { input: '{"command":"ls"}' })
     .toolFinished('fix', 1, 't1', { output: 'README.md' })
+    .toolStarted('fix', 1, 't2', { tool: 'Edit' })
+    .toolFinished('fix', 1, 't2', { tool: 'Edit', ok: false, error: 'no such file', output: 'no such file' })
   const spans = spansOf(ended(journal))
   const { attributes } = one(spans, 'chat gpt-6')
   expect(JSON.parse(attributes['gen_ai.input.messages'] as string)).toEqual([
@@ -127,6 +130,7 @@ test('captured content is there in the form of the conventions', () => {
     'gen_ai.tool.call.arguments': '{"command":"ls"}',
     'gen_ai.tool.call.result': 'README.md',
   })
+  expect(one(spans, 'execute_tool Edit').status).toEqual({ code: 'ERROR', message: 'Edit failed: no such file' })
 })
 
 test('a call that failed is an error of its provider; a code of a later version is still one of ours', () => {

@@ -7,7 +7,7 @@ import type { NodeView, RunView, ScopeView } from '../live/run-view.ts'
 import { openRun } from '../open-store.ts'
 import { conditionText, resultWord, runFacts, runJson, viewOf, type RunFacts } from '../run-report.ts'
 import { questionLines } from '../agent-words.ts'
-import { AGENT_COLUMNS, agentRows } from '../show-agents.ts'
+import { agentTable } from '../show-agents.ts'
 import { nodesJson, SHOW_COLUMNS, showRows } from '../show-rows.ts'
 import { shortId } from '../store-path.ts'
 import { count, counted, elapsed, spend, timeOfDay, tokens } from '../terminal/amounts.ts'
@@ -45,12 +45,12 @@ export const show: CommandFunction = async ({ args, options, output }) => {
     return 0
   }
   const rows = showRows(view, { look: output.look, now, all })
-  const agents = agentRows(view, { look: output.look, all })
+  const agents = agentTable(view, { look: output.look, all })
   output.result(
     ...heading({ facts, view, now, short: shortId(runId, store.list()) }, output.look),
     '',
     ...table(SHOW_COLUMNS, rows, output.look),
-    ...(agents.length > 0 ? ['', ...table(AGENT_COLUMNS, agents, output.look)] : []),
+    ...(agents.length > 0 ? ['', ...agents] : []),
   )
   return 0
 }
