@@ -8,6 +8,7 @@ import { rolldown } from 'rolldown'
 /** Programs and threads that are started by name, and what main.js loads once it knows that Node is new enough. */
 const ENTRIES = { program: 'cli/program.js', version: 'cli/version.js', takeover: 'cli/takeover.js' }
 const WORKER = { worker: 'telemetry/worker.js' }
+const API_AGENT = { 'api-agent': 'effects/agents/api-agent.js' }
 /** The API must be the one that a user's own SDK registers with; pino starts threads from its own files. */
 const EXTERNAL = [/^@opentelemetry\//, 'pino']
 /** The worker has no user's code in it, and loading the SDK from 200 files takes twice as long as from one. */
@@ -19,6 +20,7 @@ async function bundle(dist: string): Promise<void> {
   for (const [entries, external] of [
     [ENTRIES, EXTERNAL],
     [WORKER, WORKER_EXTERNAL],
+    [API_AGENT, EXTERNAL],
   ] as const) {
     const input = Object.entries(entries).map(([name, file]) => [name, path.join(dist, file)] as const)
     const made = await rolldown({ input: Object.fromEntries(input), platform: 'node', external: [...external] })
