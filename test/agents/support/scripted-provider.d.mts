@@ -5,9 +5,20 @@ export interface Turn {
   readonly reasoning?: string
   readonly tools?: readonly { readonly name: string; readonly args?: Readonly<Record<string, unknown>> }[]
   readonly usage?: Readonly<Partial<Record<'input' | 'output' | 'cacheRead' | 'cacheWrite' | 'reasoning', number>>>
-  readonly error?: { readonly status: number; readonly message?: string }
+  readonly stop?: 'end' | 'length' | 'tool' | 'refusal' | 'safety'
+  readonly error?: {
+    readonly status: number
+    readonly type?: string
+    readonly message?: string
+    readonly headers?: Readonly<Record<string, string>>
+    readonly body?: unknown
+  }
+  readonly streamError?: { readonly type: string; readonly code?: string; readonly message: string }
   readonly delayMs?: number
   readonly hang?: boolean
+  readonly stall?: boolean
+  readonly truncate?: boolean
+  readonly malformed?: boolean
 }
 export interface Scenario {
   readonly turns?: readonly Turn[]
