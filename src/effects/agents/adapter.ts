@@ -117,7 +117,7 @@ export type AgentEvent =
    * A limit was reached that the client cannot keep by itself: the runtime ends it now (`ended: 'limit'`), and the
    * verdict tells which.
    */
-  | { readonly type: 'limit'; readonly errorClass: 'max_turns' | 'context_length' }
+  | { readonly type: 'limit'; readonly errorClass: 'max_turns' | 'context_length' | 'network' }
   /** Its last word: from now on the process only has to go. `text` replaces the text so far. */
   | { readonly type: 'result'; readonly text?: string | undefined; readonly structured?: unknown }
   /**

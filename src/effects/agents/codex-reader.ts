@@ -11,6 +11,12 @@ import { codexVerdict } from './codex-verdict.ts'
 import { asFields, asText, objectIn, type Fields } from './loose-json.ts'
 import { minus, NO_TOKENS, plus } from './spending.ts'
 
+/**
+ * Without a network it waits for one, for ever, and says so every 30 s. After so many times others take over: a retry, a
+ * fallback.
+ */
+const NETWORK_WAITS = 4
+type LimitKind = Extract<AgentEvent, { type: 'limit' }>['errorClass']
 const RETRY = /^Reconnecting\.\.\. (?:\d+\/\d+ )?(.*)$/s
 
 export class CodexReader implements AgentReader {
@@ -32,7 +38,8 @@ export class CodexReader implements AgentReader {
   #answer = ''
   readonly #tools = new Map<string, 'open' | 'done'>()
   #toolTurns = 0
-  #limitTold = false
+  #networkWaits = 0
+  #limit: LimitKind | undefined
   #subagentTokens = NO_TOKENS
   #mainTokens = NO_TOKENS
 
@@ -86,7 +93,7 @@ export class CodexReader implements AgentReader {
     }
     const { max_turns: max } = this.#request.spec
     if (rollout !== this.#main || max === undefined || rollout.requests < max || !rollout.goesOn) return events
-    return [...events, ...this.#limit()]
+    return [...events, ...this.#limitEvent('max_turns')]
   }
 
   end(exit: AgentExit, at: number): { readonly events: readonly AgentEvent[]; readonly verdict: Verdict } {
@@ -98,6 +105,7 @@ export class CodexReader implements AgentReader {
         error: this.#error,
         limitEndsAt: this.#main.limitEndsAt,
         usageComplete: this.#usageComplete(),
+        limit: this.#limit,
         maxTurns: this.#request.spec.max_turns,
       },
       exit,
@@ -117,12 +125,13 @@ export class CodexReader implements AgentReader {
   }
 
   #item(phase: string, item: Fields, at: number): readonly AgentEvent[] {
+    this.#networkWaits = 0
     for (const thread of subagentsOf(item)) this.#threads.add(thread)
     const events = itemEvents(phase, item, at).filter((event) => this.#isNew(event))
     // Without its rollout each round of tools stands for a request; one answer may ask for several rounds.
     const { max_turns: max } = this.#request.spec
     const counted = this.#files.size > 0 || max === undefined || this.#toolTurns < max
-    return counted ? events : [...events, ...this.#limit()]
+    return counted ? events : [...events, ...this.#limitEvent('max_turns')]
   }
 
   /** A tool call begins and ends once, though its end may come without its beginning. */
@@ -165,8 +174,12 @@ export class CodexReader implements AgentReader {
       return [{ type: 'alive' }]
     }
     if (error.broken) this.#brokenTries++
-    const retry = { message: error.message, httpStatus: error.httpStatus, errorClass: error.errorClass }
-    return [this.#failedCall(error, at), { type: 'retry', ...retry }]
+    const { errorClass, httpStatus } = error
+    const retry: AgentEvent = { type: 'retry', message: error.message, httpStatus, errorClass }
+    this.#networkWaits = errorClass === 'network' ? this.#networkWaits + 1 : 0
+    const limit = this.#networkWaits >= NETWORK_WAITS ? this.#limitEvent('network') : []
+    if (errorClass === 'network') this.#error = error
+    return [this.#failedCall(error, at), retry, ...limit]
   }
 
   #failedCall({ errorClass, message }: CodexError, at: number): AgentEvent {
@@ -176,16 +189,16 @@ export class CodexReader implements AgentReader {
   #rolloutOf(file: string): Rollout {
     const known = this.#files.get(file)
     if (known) return known
-    const other = this.#threads.isOfAnother(file, this.#thread)
+    const other = this.#threads.isOfAnother(file, this.#thread ?? this.#request.session?.id)
     const rollout = other ? new Rollout(true, { since: this.#since }) : this.#main
     this.#files.set(file, rollout)
     return rollout
   }
 
-  #limit(): readonly AgentEvent[] {
-    if (this.#limitTold || this.#final !== undefined) return []
-    this.#limitTold = true
-    return [{ type: 'limit', errorClass: 'max_turns' }]
+  #limitEvent(errorClass: LimitKind): readonly AgentEvent[] {
+    if (this.#limit !== undefined || this.#final !== undefined) return []
+    this.#limit = errorClass
+    return [{ type: 'limit', errorClass }]
   }
 
   /** What this launch used of its conversation, by the total that the end of the turn tells. */

@@ -12,6 +12,8 @@ export interface Evidence {
   /** Epoch ms, from its rollout. */
   readonly limitEndsAt: number | undefined
   readonly usageComplete: boolean
+  /** Its reader asked for its end. */
+  readonly limit: ErrorClass | undefined
   readonly maxTurns: number | undefined
 }
 
@@ -19,6 +21,7 @@ export function codexVerdict(evidence: Evidence, exit: AgentExit, at: number): V
   const { usageComplete, error } = evidence
   if (evidence.final === 'completed') return completed(exit, usageComplete)
   if (evidence.final === 'failed' && error) return failed(error, evidence)
+  if (exit.ended === 'limit' && evidence.limit === 'network' && error) return failed(error, evidence)
   if (exit.ended === 'limit')
     return {
       status: 'limit',
