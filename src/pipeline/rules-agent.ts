@@ -72,10 +72,16 @@ const OWNERS: readonly {
     fix: () => 'a client has its own settings; give it variables by `env`',
   },
   {
-    keys: ['program', 'args'],
+    keys: ['program'],
     of: CLIENTS,
     owner: `the clients (${CLIENTS.join(', ')})`,
     fix: (use) => (use === 'command' ? 'write the whole command in `command`' : 'remove it'),
+  },
+  {
+    keys: ['args'],
+    of: [...CLIENTS, 'api'],
+    owner: 'agents that have options of their own',
+    fix: () => 'write the whole command in `command`',
   },
 ]
 
