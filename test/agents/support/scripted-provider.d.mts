@@ -30,6 +30,11 @@ export interface ProviderRequest {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly main?: boolean
+  /** What came back: a status, or how it was not answered. */
+  readonly answer?: number | string
+  readonly turn?: number | 'side'
+  /** With `full` only. */
+  readonly body?: { readonly [key: string]: unknown }
 }
 export interface Provider {
   readonly url: string
@@ -37,4 +42,4 @@ export interface Provider {
   setScenario(scenario: Scenario): void
   close(): Promise<void>
 }
-export function startProvider(options?: { scenario?: Scenario }): Promise<Provider>
+export function startProvider(options?: { scenario?: Scenario; full?: boolean }): Promise<Provider>
