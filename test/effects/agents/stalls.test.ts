@@ -1,10 +1,10 @@
 // How an agent gets stuck, told apart: each with a real process that does it.
 import { describe, expect, test } from 'vitest'
-import type { Stalls } from '../../../src/core/agent.ts'
+import type { AgentSpec, Stalls } from '../../../src/core/agent.ts'
 import { ofType, until } from '../support.ts'
 import { AGENT_SPEC, agentBench, fakeAdapter, type AgentOptions, type Line } from './support.ts'
 
-const stalls = (more: Partial<Stalls>): AgentOptions['spec'] => ({ stalls: { ...AGENT_SPEC.stalls, ...more } })
+const stalls = (more: Partial<Stalls>): Partial<AgentSpec> => ({ stalls: { ...AGENT_SPEC.stalls, ...more } })
 const AT = Date.UTC(2026, 0, 1)
 const told: Line = { type: 'session', id: 's' }
 
