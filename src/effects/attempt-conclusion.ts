@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunAttempt } from '../core/commands.ts'
 import type { JsonObject } from '../core/json.ts'
+import { planChecks } from './checks/verification-record.ts'
 import type { Ground } from './command-run.ts'
 import type { Report } from './context.ts'
 import { OUTCOME_FILE, OUTPUTS_FILE, RETRY_CONTEXT_FILE } from './environment.ts'
@@ -81,6 +82,7 @@ export function conclude(
   if (warning) warn(warning)
   const spoke = said.source !== undefined || said.faults.length > 0 || Object.keys(said.textOutputs).length > 0
   writeOutcome(ground, directory, outcome, spoke)
+  if (!outcome.failure && !outcome.skipped) planChecks(ground.files, directory, command.id, command.node.checks)
   return outcome
 }
 

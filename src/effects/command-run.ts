@@ -65,7 +65,7 @@ export function prepare(
 }
 
 /** A relative `cwd` is relative to where the run was called from. */
-const workingDirectory = (context: EffectsContext, place: Place, inputs: JsonObject): string =>
+export const workingDirectory = (context: EffectsContext, place: Place, inputs: JsonObject): string =>
   place.cwd === undefined ? context.cwd : resolve(context.cwd, asText(fill(place.cwd, inputs)))
 
 export interface Ran {

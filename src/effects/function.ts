@@ -7,6 +7,7 @@ import type { FailureCode, FailureReport } from '../core/failure.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { CallNode } from '../core/pipeline.ts'
+import { planChecks } from './checks/verification-record.ts'
 import type { EffectsContext, Report, Running } from './context.ts'
 import { after } from './deadline.ts'
 import { checkOutputs } from './declared-outputs.ts'
@@ -16,6 +17,7 @@ import { maskedOutcome } from './masked-outcome.ts'
 import { reason, stopReason } from './reason.ts'
 import type { Reported } from './reported-outcome.ts'
 import { retryContext } from './retry-context.ts'
+import { createStepFiles } from './run-files.ts'
 import { loadSpanContext, withSpan } from './span-context.ts'
 import { thrownFailure } from './thrown.ts'
 
@@ -239,6 +241,13 @@ export class CallRun implements Running {
     return { node: place.node, visit: place.visit, attempt, attempt_id: id }
   }
 
+  #planChecks({ failure, skipped }: Reported): void {
+    const { id, node } = this.#command
+    if (failure || skipped || node.checks.length === 0) return
+    const files = createStepFiles(this.#context.runDir, this.#context.mask)
+    planChecks(files, files.directory(id), id, node.checks)
+  }
+
   #settle(reported: Reported): void {
     if (this.#settled) return
     this.#settled = true
@@ -253,6 +262,7 @@ export class CallRun implements Running {
         node: this.#command.place.node,
         attempt_id: this.#command.id,
       })
+    this.#planChecks(outcome)
     this.#report.outcome({ ...outcome, duration_ms: performance.now() - this.#startedAt })
   }
 }

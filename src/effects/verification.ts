@@ -1,18 +1,23 @@
-// Owns: running checks and hooks, by the same path as commands, and the record of checks in verification.json.
-import { readFileSync } from 'node:fs'
+// Owns: running checks and hooks: commands by the same path as those of nodes, rules of checks without a process.
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { RunCheck, RunHook } from '../core/commands.ts'
 import type { FailureReport } from '../core/failure.ts'
-import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+import type { JsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
-import { prepare, startCommand, type CommandPlan, type Ground, type Ran } from './command-run.ts'
+import type { Rule } from '../core/pipeline.ts'
+import { asText, fill } from '../core/template.ts'
 import { brokenOutcome } from './broken-outcome.ts'
+import { readChanges } from './changes/changes.ts'
+import { diagnosticsIn } from './checks/diagnostics.ts'
+import { runRule } from './checks/rules.ts'
+import { readLog, recordCheck } from './checks/verification-record.ts'
+import { prepare, startCommand, workingDirectory, type CommandPlan, type Ground, type Ran } from './command-run.ts'
 import type { Report, Running } from './context.ts'
 import { maskedOutcome } from './masked-outcome.ts'
 import { endedObservation } from './processes.ts'
-import { lastBytes } from './reason.ts'
+import { lastBytes, reason } from './reason.ts'
 
-const VERIFICATION_FILE = 'verification.json'
 /** Grace of hooks: they are short, and last. */
 const HOOK_GRACE_MS = 1_000
 /** A failure given to a hook as an environment variable has to fit one. */
@@ -21,7 +26,8 @@ const FAILURE_BYTES = 96 * 1024
 export function startCheck(ground: Ground, command: RunCheck, report: Report): Running {
   const { files } = ground
   const directory = files.directory(command.attempt_id ?? command.id.slice(0, command.id.lastIndexOf('#')))
-  const name = `check-${command.id.slice(command.id.lastIndexOf(':') + 1)}`
+  if (command.rule) return startRule(ground, { command, rule: command.rule, directory }, report)
+  const name = `check-${indexOf(command)}`
   const plan: CommandPlan = {
     id: command.id,
     place: command.place,
@@ -35,8 +41,77 @@ export function startCheck(ground: Ground, command: RunCheck, report: Report): R
     stdout: files.openLog(directory, `${name}.stdout.log`),
     stderr: files.openLog(directory, `${name}.stderr.log`),
   }
-  return run(ground, plan, report, (failure, ran) => record(ground, { command, directory }, failure, ran))
+  return run(ground, plan, report, (failure, ran) => {
+    const { ending } = ran ?? {}
+    const printed = ['stdout', 'stderr'].map((stream) => readLog(join(directory, `${name}.${stream}.log`)))
+    const tails = [ending?.stderr.tail, ending?.stdout.tail].filter((text) => text).join('\n')
+    const record = {
+      passed: failure === undefined,
+      exit_code: ending?.exitCode ?? null,
+      signal: ending?.signal,
+      duration_ms: Math.round(ending?.durationMs ?? 0),
+      failure,
+      diagnostics: diagnosticsIn(printed.join('\n'), workingDirectory(ground.context, command.place, command.inputs)),
+      tail: lastBytes(tails, LIMITS.failureTailBytes),
+    }
+    recordCheck(files, directory, record, command)
+  })
 }
+
+/** Position in the node's list. */
+const indexOf = ({ id }: RunCheck): number => Number(id.slice(id.lastIndexOf(':') + 1))
+
+interface RuleCheck {
+  readonly command: RunCheck
+  readonly rule: Rule
+  readonly directory: string
+}
+
+/** A check without a process. It is short: being stopped, it is waited for. */
+function startRule({ context, files }: Ground, { command, rule, directory }: RuleCheck, report: Report): Running {
+  const startedAt = performance.now()
+  const ground = {
+    runId: context.runId,
+    cwd: workingDirectory(context, command.place, command.inputs),
+    changes: readChanges(directory),
+    outputs: command.outputs ?? {},
+    index: indexOf(command),
+  }
+  const over = new AbortController()
+  const late = { failure: lateRule(command.timeout_ms), diagnostics: [] }
+  const timedOut = delay(command.timeout_ms, late, { ref: false, signal: over.signal }).catch(() => late)
+  void Promise.race([runRule(filledRule(rule, command.inputs), ground), timedOut])
+    .finally(() => over.abort())
+    .then(({ failure, diagnostics }) => {
+      const { outcome } = maskedOutcome({ failure }, context.mask)
+      const duration = performance.now() - startedAt
+      const tail = lastBytes(outcome.failure?.message ?? '', LIMITS.failureTailBytes)
+      const record = {
+        passed: !failure,
+        exit_code: null,
+        duration_ms: Math.round(duration),
+        failure: outcome.failure,
+        diagnostics,
+        tail,
+      }
+      recordCheck(files, directory, record, command)
+      report.outcome({ ...outcome, duration_ms: duration })
+    })
+    .catch((error: unknown) => report.outcome(brokenOutcome(error)))
+  return { stop: () => {} }
+}
+
+/** Globs with their expressions filled in; patterns and schemas hold none. */
+function filledRule(rule: Rule, inputs: JsonObject): Rule {
+  const all = (globs: readonly string[]): string[] => globs.map((glob) => asText(fill(glob, inputs)))
+  if ('required_files' in rule) return { required_files: all(rule.required_files) }
+  if ('scope' in rule) return { scope: all(rule.scope) }
+  if ('outputs_schema' in rule) return rule
+  return { forbidden: { ...rule.forbidden, paths: all(rule.forbidden.paths) } }
+}
+
+const lateRule = (ms: number): FailureReport =>
+  reason('timed_out', `the check took longer than ${ms} ms`, 'check', { timeout_ms: ms })
 
 export function startHook(ground: Ground, command: RunHook, report: Report): Running {
   const { context, files } = ground
@@ -87,38 +162,4 @@ function run(ground: Ground, plan: CommandPlan, report: Report, finished: Finish
     })
     .catch((error: unknown) => report.outcome(brokenOutcome(error)))
   return started
-}
-
-/** Checks of an attempt run one after another, so the record is read, extended and replaced. */
-function record(
-  { files }: Ground,
-  { command, directory }: { readonly command: RunCheck; readonly directory: string },
-  failure: FailureReport | undefined,
-  ran: Ran | undefined,
-): void {
-  const before = readRecord(join(directory, VERIFICATION_FILE))
-  const output = [ran?.ending.stderr.tail, ran?.ending.stdout.tail].filter((text) => text).join('\n')
-  const check: JsonObject = {
-    id: command.id,
-    name: command.name,
-    level: command.level,
-    required: command.required,
-    passed: failure === undefined,
-    exit_code: ran?.ending.exitCode ?? null,
-    ...(ran?.ending.signal === undefined ? {} : { signal: ran.ending.signal }),
-    duration_ms: Math.round(ran?.ending.durationMs ?? 0),
-    ...(failure ? { failure: failure as unknown as JsonObject } : {}),
-    tail: lastBytes(output, LIMITS.failureTailBytes),
-  }
-  files.write(directory, VERIFICATION_FILE, { checks: [...before, check] })
-}
-
-function readRecord(path: string): readonly Json[] {
-  try {
-    const value = JSON.parse(readFileSync(path, 'utf8')) as Json
-    const checks = isJsonObject(value) ? value['checks'] : undefined
-    return Array.isArray(checks) ? checks : []
-  } catch {
-    return []
-  }
 }

@@ -90,7 +90,7 @@ class SiteCollector {
       const { run, files, scope, forbid } = asRaw(check)
       const at = [...path, 'checks', index]
       this.#command(run, [...at, 'run'], { ...place, outcome: true }, shell)
-      this.#templates({ files, scope, forbid }, at, { ...place, outcome: true })
+      this.#templates({ files, scope, forbid: { paths: asRaw(forbid)['paths'] } }, at, { ...place, outcome: true })
     }
     this.#hooks(raw, path, { ...place, outcome: true }, shell)
     this.#fanout(asRaw(raw['fanout']), [...path, 'fanout'], place)

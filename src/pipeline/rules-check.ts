@@ -56,7 +56,15 @@ function checkForbid(forbid: unknown, path: Path, report: Report): void {
   }
   checkGlobs(paths, [...path, 'paths'], report)
   for (const [index, pattern] of asStrings(patterns).entries()) {
-    if (pattern.includes('${{')) continue
+    if (pattern.includes('${{')) {
+      report.error(
+        'expression',
+        [...path, 'patterns', index],
+        'expressions are not filled in inside a pattern',
+        'write \\$ for a dollar sign',
+      )
+      continue
+    }
     const problem = regExpProblem(pattern)
     if (problem !== undefined)
       report.error('wrong-value', [...path, 'patterns', index], `this is no JavaScript regular expression: ${problem}`)
