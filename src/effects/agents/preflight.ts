@@ -41,7 +41,9 @@ export async function agentPreflight(pipeline: Pipeline, ground: PreflightGround
   for (const use of usesOf(pipeline, ground.env)) {
     const adapter = adapterOf(use.spec.use)
     const program = use.spec.program ?? adapter.program
-    const credentials = adapter.credentialProblem(use.spec, definedOnly(use.env), homedir())
+    const credentials = isLiteral(use.spec)
+      ? adapter.credentialProblem(use.spec, definedOnly(use.env), use.env['HOME'] ?? homedir())
+      : undefined
     if (credentials !== undefined) problems.add(`${use.path}: ${credentials}`)
     const uncounted = await uncountedCost(use, adapter)
     if (uncounted !== undefined) problems.add(uncounted)
@@ -150,6 +152,10 @@ function* nodesOf(nodes: readonly Node[], prefix: string, around: readonly Budge
       for (const [key, lane] of Object.entries(node.fanout.over.branches)) yield* nodesOf(lane, `${at}:${key}/`, inner)
   }
 }
+
+/** Where it asks, and with which key, is known before the run. */
+const isLiteral = ({ base_url: url, api_key_env: key, model, args }: AgentSpec): boolean =>
+  ![url, key, model, ...args].some((text) => text?.includes('${{'))
 
 const definedOnly = (env: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined))
