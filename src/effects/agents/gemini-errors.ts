@@ -1,4 +1,5 @@
 // Owns: what the errors of Gemini CLI mean: the message of its result, its exit codes, its stderr. As seen with 0.61.0.
+import { stripVTControlCharacters } from 'node:util'
 import type { AgentExit, ErrorClass } from './adapter.ts'
 import { asAmount, asFields, asText, objectIn } from './loose-json.ts'
 import { resetTime } from './reset-time.ts'
@@ -47,7 +48,8 @@ const EXITS: Readonly<Record<number, ErrorClass>> = {
 }
 
 /** @returns undefined when its exit code says nothing and its stderr neither */
-export function exitError({ exitCode, stderr }: AgentExit): GeminiError {
+export function exitError({ exitCode, stderr: raw }: AgentExit): GeminiError {
+  const stderr = stripVTControlCharacters(raw)
   const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !NOISE.test(line))
   const help = lines.some((line) => line.startsWith('Usage: gemini '))
   const unknown = /^Unknown arguments?: .*$/m.exec(stderr)?.[0]
@@ -58,4 +60,4 @@ export function exitError({ exitCode, stderr }: AgentExit): GeminiError {
 
 /** What it writes to stderr on every run. */
 export const NOISE =
-  /^(?:Warning: (?:256-color|True color)|YOLO mode is enabled|The 'metricReader' option|Ripgrep is not available|\[STARTUP\]|Loaded cached credentials)/
+  /^(?:Warning: (?:256-color|True color)|YOLO mode is enabled|The 'metricReader' option|Ripgrep is not available|\[STARTUP\]|Loaded cached credentials|Approval mode overridden|    at )/

@@ -162,16 +162,13 @@ export class GeminiReader implements AgentReader {
       return tokens ? [{ model, tokens }] : []
     })
     const text = this.#flushed()
-    return [...text, { type: 'result', text: this.#answer ?? '' }]
+    return [...text, { type: 'result', text: this.#answer ?? (progress.result.ok ? '' : undefined) }]
   }
 
   stderr(line: string): readonly AgentEvent[] {
-    const [, status] = /^Attempt \d+ failed(?: with status (\d{3}))?/.exec(line) ?? []
-    if (/^Attempt \d+ failed/.test(line))
-      return [
-        { type: 'retry', message: line.slice(0, 500), ...(status !== undefined && { httpStatus: Number(status) }) },
-      ]
-    return NOISE.test(line) ? [] : [{ type: 'alive' }]
+    if (!/ Retrying (?:with backoff|after \d+ms)/.test(line)) return NOISE.test(line) ? [] : [{ type: 'alive' }]
+    const status = / failed with status (\d{3})/.exec(line)?.[1]
+    return [{ type: 'retry', message: line.slice(0, 500), ...(status !== undefined && { httpStatus: Number(status) }) }]
   }
 
   side(line: string, at: number): readonly AgentEvent[] {

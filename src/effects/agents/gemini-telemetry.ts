@@ -63,7 +63,8 @@ export class GeminiTelemetry {
       model: asText(told['model']),
       startedAt: endedAt - (asAmount(told['duration_ms']) ?? 0),
       endedAt,
-      ...(told['role'] === 'subagent' && { subagent: true }),
+      // Also requests beside the conversation, such as the one that chooses a model for it.
+      ...(told['role'] !== 'main' && { subagent: true }),
     }
     if (event === 'api_error') {
       const message = asText(told['error.message']) ?? asText(told['error']) ?? 'the request failed'

@@ -90,8 +90,9 @@ function credentialProblem(spec: AgentSpec, env: Environment, home: string): str
     return `Gemini CLI refuses GOOGLE_GEMINI_BASE_URL unless ${join(folder, 'settings.json')} says {"security":{"auth":{"selectedType":"gemini-api-key"}}}: write that, or home: isolated`
   if (AUTH_VARIABLES.some((name) => env[name])) return undefined
   // It reads keys from such files too.
-  if ([join(folder, '.env'), join(home, '.env'), '.env', join('.gemini', '.env')].some((file) => existsSync(file)))
-    return undefined
+  const here = process.cwd()
+  const files = [join(folder, '.env'), join(home, '.env'), join(here, '.env'), join(here, '.gemini', '.env')]
+  if (files.some((file) => existsSync(file))) return undefined
   return 'Gemini CLI is not logged in: set GEMINI_API_KEY, or start gemini once and log in'
 }
 

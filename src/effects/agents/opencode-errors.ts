@@ -1,5 +1,6 @@
 // Owns: what the errors of OpenCode mean: its `error` events, and what it writes to stderr when there is none. As seen with
 // 1.18.33.
+import { stripVTControlCharacters } from 'node:util'
 import type { ErrorClass } from './adapter.ts'
 import { asAmount, asFields, asText, type Fields } from './loose-json.ts'
 import { resetTime } from './reset-time.ts'
@@ -57,7 +58,7 @@ const STARTS: readonly (readonly [RegExp, ErrorClass])[] = [
 
 /** @returns what went wrong before the first event, in the client's words */
 export function startError(stderr: string): { readonly errorClass: ErrorClass; readonly message: string } {
-  const plain = stderr.replaceAll(/\u001B\[[0-9;]*m/g, '')
+  const plain = stripVTControlCharacters(stderr)
   const errorClass = STARTS.find(([pattern]) => pattern.test(plain))?.[1] ?? 'unknown'
   if (/^opencode run \[message/m.test(plain)) return { errorClass, message: 'it does not know one of its arguments' }
   const cause = /error="([^"]{1,300})"/.exec(plain)?.[1]

@@ -32,7 +32,9 @@ export class OpencodeReader implements AgentReader {
   #stepAt: number | undefined
   #text: string | undefined
   #overflows = 0
-  #failedRequest: string | undefined
+  /** Requests that the client tried again: those seen in its stream, those in its log, and how many of them were told. */
+  readonly #again = { steps: 0, logged: 0, told: 0 }
+  #lastFailure = 'the answer broke off'
 
   constructor(request: AgentRequest) {
     this.#request = request
@@ -81,15 +83,15 @@ export class OpencodeReader implements AgentReader {
 
   #stepStarted(time: number): readonly AgentEvent[] {
     const progress = this.#progress
-    const again = progress.open || this.#failedRequest !== undefined
-    if (progress.open) progress.untold = true
-    const message = this.#failedRequest ?? 'the answer broke off'
-    this.#failedRequest = undefined
+    if (progress.open) {
+      progress.untold = true
+      this.#again.steps++
+    }
     progress.open = true
     progress.finish = undefined
     progress.error = undefined
     this.#stepAt = time
-    return [again ? { type: 'retry', message } : { type: 'alive' }]
+    return [{ type: 'alive' }, ...this.#retries(this.#again.logged)]
   }
 
   #said(part: Fields): readonly AgentEvent[] {
@@ -184,7 +186,6 @@ export class OpencodeReader implements AgentReader {
     progress.error = error
     const { errorClass, message } = error
     const call: AgentEvent = { type: 'call', endedAt: time, error: { errorClass, message } }
-    this.#failedRequest = undefined
     if (error.name !== 'ContextOverflowError') return [call, { type: 'result', text: this.#text }]
     if (++this.#overflows >= MAX_OVERFLOWS && progress.limit === undefined) {
       progress.limit = 'context_length'
@@ -196,9 +197,22 @@ export class OpencodeReader implements AgentReader {
   /** `--print-logs`: the only place that tells of requests which failed and are tried again. */
   stderr(line: string): readonly AgentEvent[] {
     if (!line.includes('message="stream error"') || line.includes('small=true')) return []
-    const before = this.#failedRequest
-    this.#failedRequest = /error\.error="((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? 'the request failed'
-    return before === undefined ? [{ type: 'alive' }] : [{ type: 'retry', message: before }]
+    this.#again.logged++
+    const found = /error\.error="((?:[^"\\]|\\.)*)"/.exec(line)?.[1]
+    const events = this.#retries(this.#again.logged - 1)
+    this.#lastFailure = found ?? 'the request failed'
+    return [{ type: 'alive' }, ...events]
+  }
+
+  /** @param logged how many of the failures in its log are known to have been followed by another try */
+  #retries(logged: number): readonly AgentEvent[] {
+    const seen = Math.max(this.#again.steps, logged)
+    const news = Array.from({ length: seen - this.#again.told }, () => ({
+      type: 'retry' as const,
+      message: this.#lastFailure,
+    }))
+    this.#again.told = Math.max(seen, this.#again.told)
+    return news
   }
 
   end(exit: AgentExit, at: number): { events: readonly AgentEvent[]; verdict: Verdict } {
@@ -206,6 +220,7 @@ export class OpencodeReader implements AgentReader {
     const children = childSpend(this.#request, [...this.#progress.children], at)
     if (!children.complete) this.#progress.untold = true
     events.push(...children.events)
+    if (!this.#progress.error) events.push(...this.#retries(this.#again.logged))
     const verdict = opencodeVerdict(this.#progress, exit)
     const structured = structuredIn(this.#text, this.#request.spec.output_schema)
     if (verdict.status === 'ok' && structured !== undefined) events.push({ type: 'result', structured })

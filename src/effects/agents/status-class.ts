@@ -25,7 +25,7 @@ const TEXTS: readonly (readonly [RegExp, ErrorClass])[] = [
   [/content filter|blocked by|safety/i, 'content_filter'],
   [/model.{0,80}(?:not found|does not exist|not supported)|not found for API version/i, 'not_found'],
   [/fetch failed|ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|connection refused|unable to connect|getaddrinfo/i, 'network'],
-  [/terminated|other side closed|socket|aborted|JSON|stream|timed? ?out/i, 'stream'],
+  [/terminated|other side closed|connection (?:reset|closed|lost)|socket|aborted|JSON|stream|timed? ?out/i, 'stream'],
 ]
 
 /** What the text alone says; undefined when it says nothing that is known. */
