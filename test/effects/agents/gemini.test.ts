@@ -84,18 +84,18 @@ adapterContract(gemini, [
 
 describe('errors of the provider', () => {
   test.each([
-    ['http-400', 144, 'bad_request', 400, 0],
-    ['http-401', 145, 'auth', 401, 0],
-    ['http-403', 147, 'auth', 403, 0],
-    ['http-404', 1, 'not_found', 404, 0],
-    ['http-429', 173, 'rate_limit', 429, 2],
-    ['http-500', 244, 'server', 500, 2],
-    ['http-503', 247, 'server', 503, 2],
-    ['quota-day', 173, 'quota', 429, 0],
-    ['rate-limit-reset', 173, 'rate_limit', 429, 2],
-    ['context-length', 144, 'context_length', 400, 0],
-    ['bad-key', 144, 'auth', 400, 0],
-  ])('%s with exit code %i is %s', (name, exitCode, errorClass, httpStatus, retries) => {
+    { name: 'http-400', exitCode: 144, errorClass: 'bad_request', httpStatus: 400, retries: 0 },
+    { name: 'http-401', exitCode: 145, errorClass: 'auth', httpStatus: 401, retries: 0 },
+    { name: 'http-403', exitCode: 147, errorClass: 'auth', httpStatus: 403, retries: 0 },
+    { name: 'http-404', exitCode: 1, errorClass: 'not_found', httpStatus: 404, retries: 0 },
+    { name: 'http-429', exitCode: 173, errorClass: 'rate_limit', httpStatus: 429, retries: 2 },
+    { name: 'http-500', exitCode: 244, errorClass: 'server', httpStatus: 500, retries: 2 },
+    { name: 'http-503', exitCode: 247, errorClass: 'server', httpStatus: 503, retries: 2 },
+    { name: 'quota-day', exitCode: 173, errorClass: 'quota', httpStatus: 429, retries: 0 },
+    { name: 'rate-limit-reset', exitCode: 173, errorClass: 'rate_limit', httpStatus: 429, retries: 2 },
+    { name: 'context-length', exitCode: 144, errorClass: 'context_length', httpStatus: 400, retries: 0 },
+    { name: 'bad-key', exitCode: 144, errorClass: 'auth', httpStatus: 400, retries: 0 },
+  ])('$name with exit code $exitCode is $errorClass', ({ name, exitCode, errorClass, httpStatus, retries }) => {
     const { record } = played(name, { exit: { exitCode } })
     expect(record).toMatchObject({
       status: 'error',
