@@ -1,7 +1,7 @@
 // Owns: how agents, their usage and their questions are written: one wording for every view. Pure.
 import type { Cost, Question, Usage } from '../core/outcome.ts'
 import type { Spend } from './live/run-view.ts'
-import { tokens, usd } from './terminal/amounts.ts'
+import { counted, tokens, usd } from './terminal/amounts.ts'
 import { symbol, type Look } from './terminal/style.ts'
 import { cleanLine, cutMiddle, wrap } from './terminal/text.ts'
 
@@ -51,6 +51,17 @@ export function questionText(question: Question): string {
   const options = (question.options ?? []).slice(0, OPTIONS).map(({ label }) => label)
   const context = question.context === undefined ? '' : ` (${question.context})`
   return cleanLine(`${question.question}${context}${options.length === 0 ? '' : ` [${options.join(', ')}]`}`)
+}
+
+/** What a gate asks, in one line: an agent's questions stand below it, so they are only counted. */
+export function gateQuestion({
+  question,
+  questions,
+}: {
+  readonly question: string
+  readonly questions: readonly Question[]
+}): string {
+  return questions.length === 0 ? cleanLine(question) : `asks ${counted(questions.length, 'question')}`
 }
 
 /** The questions, each with its options below it, in lines of at most `columns`. */

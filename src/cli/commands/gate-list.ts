@@ -1,14 +1,13 @@
 // Owns: `gate list`: the gates that wait for an answer, of every run that is not ended.
 import type { CommandFunction } from '../command-table.ts'
 import { openStore } from '../open-store.ts'
-import { questionLines } from '../agent-words.ts'
+import { gateQuestion, questionLines } from '../agent-words.ts'
 import type { GateView } from '../live/run-view.ts'
 import { runFacts, unlessDamaged, viewOf, type RunFacts } from '../run-report.ts'
 import { shortId } from '../store-path.ts'
 import { elapsed } from '../terminal/amounts.ts'
 import { line, piece } from '../terminal/style.ts'
 import { table } from '../terminal/table.ts'
-import { cleanLine } from '../terminal/text.ts'
 
 const COLUMNS = [
   { title: 'RUN' },
@@ -62,7 +61,7 @@ export const gateList: CommandFunction = async ({ options, output }) => {
   const rows = open.map(({ facts, gate }) => [
     shortId(facts.runId, ids),
     gate.path,
-    cleanLine(gate.question),
+    gateQuestion(gate),
     gate.choices.join('|'),
     elapsed(now - gate.openedAt),
     gate.dueAt === undefined ? '' : `${gate.default ?? 'expires'} in ${elapsed(gate.dueAt - now, true)}`,

@@ -6,7 +6,7 @@ import { budgetUsed } from '../live/render-live.ts'
 import type { NodeView, RunView, ScopeView } from '../live/run-view.ts'
 import { openRun } from '../open-store.ts'
 import { conditionText, resultWord, runFacts, runJson, viewOf, type RunFacts } from '../run-report.ts'
-import { questionLines } from '../agent-words.ts'
+import { gateQuestion, questionLines } from '../agent-words.ts'
 import { agentTable } from '../show-agents.ts'
 import { nodesJson, SHOW_COLUMNS, showRows } from '../show-rows.ts'
 import { shortId } from '../store-path.ts'
@@ -60,10 +60,12 @@ interface Headed {
   readonly view: RunView
   readonly now: number
   readonly short: string
+  /** The tree below shows what agents ask. */
+  readonly isOverTree?: boolean
 }
 
 /** Run, cause, what waits, spend: the order of every view. */
-export function heading({ facts, view, now, short }: Headed, look: Look): string[] {
+export function heading({ facts, view, now, short, isOverTree = false }: Headed, look: Look): string[] {
   const { final } = facts
   const wide = look.columns >= 80
   const mark = final ? markOf(final.result) : facts.condition === 'lost' ? 'error' : 'running'
@@ -92,13 +94,13 @@ export function heading({ facts, view, now, short }: Headed, look: Look): string
       line(
         [
           piece(' waits   ', 'dim'),
-          piece(`${gate.path}: ${cleanLine(gate.question)}`, 'warn'),
+          piece(`${gate.path}: ${gateQuestion(gate)}`, 'warn'),
           piece(`  spanwright gate answer ${short} ${gate.path} ${gate.choices.join('|')}`),
         ],
         [],
         look,
       ),
-      ...questionLines(gate.questions, look, look.columns - 9).map((text) =>
+      ...questionLines(isOverTree ? [] : gate.questions, look, look.columns - 9).map((text) =>
         line([piece(`         ${text}`)], [], look),
       ),
     )

@@ -46,7 +46,7 @@ function printRuns(store: Store, ids: readonly string[], { options, output, sing
     else {
       if (index > 0) output.result('')
       output.result(
-        ...heading({ facts, view, now, short: shortId(runId, all) }, output.look),
+        ...heading({ facts, view, now, short: shortId(runId, all), isOverTree: true }, output.look),
         ...openRows(view, now, output.look),
       )
     }
@@ -62,10 +62,11 @@ function openJson(view: RunView, now: number): object {
     state: node.mark,
     elapsed_ms: Math.round(now - (node.attempt?.startedAt ?? now)),
   }))
-  const gates = [...view.gates.values()].map(({ path, question, choices, default: fallback, dueAt }) => ({
+  const gates = [...view.gates.values()].map(({ path, question, choices, questions, default: fallback, dueAt }) => ({
     node: path,
     question,
     choices,
+    questions,
     default: fallback ?? null,
     due_at: dueAt === undefined ? null : new Date(dueAt).toISOString(),
   }))

@@ -61,7 +61,7 @@ export const questionRows = (node: NodeView, depth: number, look: Look): TreeRow
 
 export function gatePieces(node: NodeView): Piece[] {
   const gate = node.gate!
-  const pieces: Piece[] = [piece(cleanLine(gate.question), 'bold'), piece('  ')]
+  const pieces: Piece[] = gate.questions.length > 0 ? [] : [piece(cleanLine(gate.question), 'bold'), piece('  ')]
   for (const [key, choice] of choiceKeys(gate.choices))
     pieces.push(piece(' '), piece(`[${key}]`, 'live'), piece(` ${choice} `))
   return [...pieces, piece(' '), piece('[n]', 'live'), piece(' answer with a comment')]
