@@ -53,7 +53,9 @@ export interface RunAttempt {
   /** The conversation to go on with, and what it had used up in all by then. */
   readonly session?: Session | undefined
   /** What a person answered to the questions of the attempt before. */
-  readonly answers?: { readonly choice: string; readonly comment?: string | undefined } | undefined
+  readonly answers?:
+    | { readonly question?: string | undefined; readonly choice: string; readonly comment?: string | undefined }
+    | undefined
   /** Agent nodes in a later visit: what happened around them, oldest first, each node once. */
   readonly history?: readonly HistoryLine[] | undefined
   /** Set once the attempt has to end; the host tells the effect, the effect still reports an outcome. */

@@ -61,10 +61,14 @@ function whatHappened(history: readonly HistoryLine[] = []): string | undefined 
 
 function whatWasAnswered(answers: RunAttempt['answers']): string | undefined {
   if (!answers) return undefined
+  const asked = answers.question?.trim()
   const comment = answers.comment?.trim()
-  return ['## Answers to your questions', `A person answered: ${answers.choice}`, ...(comment ? [comment] : [])].join(
-    BREAK,
-  )
+  return [
+    '## Answers to your questions',
+    ...(asked ? [`You asked:\n${asked}`] : []),
+    `A person answered: ${answers.choice}`,
+    ...(comment ? [comment] : []),
+  ].join(BREAK)
 }
 
 const howToDecide = ({ decision }: PromptParts): string | undefined =>

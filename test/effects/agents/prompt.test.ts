@@ -19,7 +19,7 @@ test('what happened, was answered and went wrong stands between the task and how
       { node: 'plan', visit: 1, result: 'success', label: 'continue', notes: 'three\nsteps' },
       { node: 'build', visit: 2, result: 'failure', failure: 'tests failed', notes: 'x'.repeat(1_000) },
     ],
-    answers: { choice: 'b', comment: 'the second one' },
+    answers: { question: 'Which one?', choice: 'b', comment: 'the second one' },
     retryContext: 'Retry attempt 2/3\n',
     decision: { labels: ['approve', 'route'], targets: ['fix'] },
   })
@@ -32,6 +32,9 @@ test('what happened, was answered and went wrong stands between the task and how
     - build (visit 2): failure: tests failed; ${'x'.repeat(285)}…
 
     ## Answers to your questions
+
+    You asked:
+    Which one?
 
     A person answered: b
 
