@@ -113,7 +113,7 @@ test.each(Object.entries(WRITERS))('%s', async (name, write) => {
       await applyPatch(write(pieces(items, context), items), workspace, 'any')
       expect(readFileSync(join(root, NAME), 'utf8')).toBe(after === '' ? '' : `${after}\n`)
     }),
-    { numRuns: 150 },
+    { numRuns: 50 },
   )
 })
 
@@ -140,6 +140,6 @@ test('where lines repeat, a patch is applied as it was meant or not at all', asy
       if (failed) expect(now).toBe(before)
       else if (writer === 'git') expect(now.trimEnd()).toBe(newLines(items).join('\n').trimEnd())
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   )
 })

@@ -43,7 +43,7 @@ function noPatch(text: string): PatchProblem {
   const at = lines.findIndex((line) => line.trim() !== '')
   return at < 0
     ? new PatchProblem('the patch is empty')
-    : new PatchProblem('it names no file to change', at + 1, lines[at]!)
+    : new PatchProblem('it names no file to change', at + 1, lines[at])
 }
 
 class Plan {
