@@ -229,6 +229,17 @@ describe('it is ended', () => {
     expect(endsOf()).toMatchObject([{ code: 'signaled' }])
   })
 
+  test('by the user: nothing is left of it', async () => {
+    session = await openSession({ turns: [shell('sleep 60')] })
+    writeFileSync(path.join(session.cwd, 'pipeline.yaml'), pipelineOf([{}]))
+    const cli = startCli(['run', 'pipeline.yaml', '--ui', 'plain'], { cwd: session.cwd, env: session.env })
+    await until(() => toolRuns() || undefined)
+    cli.kill('SIGINT')
+    await cli.ended
+    expect(agentOf()).toMatchObject({ status: 'killed', usage_complete: true, ...spent(1) })
+    expect(endsOf()).toMatchObject([{ code: 'canceled' }])
+  })
+
   test.each([
     ['timeout', { timeout: '4s' }, 'timed_out'],
     ['silence', { stall_timeout: '3s' }, 'stalled'],
@@ -268,6 +279,61 @@ describe('it is ended', () => {
       10,
     )
   })
+})
+
+test('five at once spend at most one request each above the budget', async () => {
+  const usd = 7.5 * USD
+  const ids = ['a', 'b', 'c', 'd', 'e']
+  await run(
+    { turns: [shell('sleep 2')], after: 'repeat-last' },
+    ids.map((id) => ({ id })),
+    { budget: { usd }, max_parallel: ids.length },
+  )
+  const requests = ids.reduce((sum, id) => sum + requestsOf(id), 0)
+  const { totals } = JSON.parse(read('final.json')) as { totals: { cost_usd: number } }
+  expect(totals.cost_usd).toBeGreaterThan(usd)
+  expect(totals.cost_usd).toBeLessThanOrEqual(usd + ids.length * USD)
+  expect(totals.cost_usd).toBeCloseTo(requests * USD, 10)
+  for (const id of ids) expect(endsOf(id)).toMatchObject([{ code: 'budget_exhausted' }])
+})
+
+test('what its subagents used is counted with it', async () => {
+  // The subagent's request comes while the other tool runs.
+  const spawn: Turn = {
+    tools: [
+      { name: 'spawn_agent', args: { message: 'Look.', agent_type: 'default' } },
+      { name: 'shell', args: { command: 'sleep 3' } },
+    ],
+    usage: USAGE,
+  }
+  // A model that Codex does not know: it is offered the tools of subagents.
+  const { exitCode } = await run({ turns: [spawn, say('Looked.'), say('Done.')] }, [{ agent: { model: 'gpt-5' } }])
+  expect(exitCode).toBe(0)
+  expect(requestsOf()).toBe(3)
+  expect(agentOf()).toMatchObject({ status: 'ok', final_text: 'Done.', usage_complete: true, ...spent(3) })
+  expect(agentOf().tool_calls.map(({ name, ok }) => [name, ok])).toEqual([
+    ['spawn_agent', true],
+    ['shell', true],
+  ])
+})
+
+test('its own spans are below the agent’s when they are asked for', async () => {
+  session = await openSession({ turns: [say('Done.')] })
+  await session.run(pipelineOf([{}]), { env: { SPANWRIGHT_AGENT_TELEMETRY: 'on' } })
+  const { spans } = session.receiver
+  const agent = spans.find(({ name }) => name === 'invoke_agent codex')
+  const own = spans.filter(({ service }) => service === 'codex_exec')
+  expect(agent).toBeDefined()
+  expect(own.length).toBeGreaterThan(0)
+  expect(own.map(({ parentSpanId }) => parentSpanId)).toContain(agent?.spanId)
+})
+
+test('a missing key is told before anything starts', async () => {
+  session = await openSession({ turns: [say('Done.')] })
+  const { exitCode, stderr } = await session.run(pipelineOf([{}]), { env: { STUB_KEY: undefined } })
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain('STUB_KEY')
+  expect(requestsOf()).toBe(0)
 })
 
 describe('limits', () => {
