@@ -151,9 +151,9 @@ export const ATTR = {
   dueAt: 'spanwright.due_at',
   /** How long nothing had moved. */
   idleMs: 'spanwright.stall.idle_ms',
-  /** What did not move. */
+  /** How it got stuck. */
   stallReason: 'spanwright.stall.reason',
-  /** What was done about it. */
+  /** What was done about it; `wait` is nothing. */
   stallAction: 'spanwright.stall.action',
   // The structured reason of a failure.
   /** Failure code, the same as `error.type`. */
