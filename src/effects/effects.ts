@@ -10,6 +10,7 @@ import { brokenOutcome } from './broken-outcome.ts'
 import type { Effects, EffectsContext, Report, Running, StepCommand } from './context.ts'
 import { inheritable } from './environment.ts'
 import { CallRun, type CallAttempt } from './function.ts'
+import { startSummary } from './agents/summary.ts'
 import { markerOf } from './marker.ts'
 import { findOomSource, OomWatch } from './oom.ts'
 import { hasProc } from './proc.ts'
@@ -72,8 +73,7 @@ function startStep(shared: AgentGround, command: StepCommand, report: Report): R
     case 'hook':
       return startHook(ground, command, report)
     case 'summary':
-      queueMicrotask(() => report.outcome({ duration_ms: 0 }))
-      return { stop: () => {} }
+      return startSummary(ground, command, report)
     case 'attempt':
       return startNode(shared, command, report)
   }
