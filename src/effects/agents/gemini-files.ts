@@ -15,15 +15,17 @@ export const ownTelemetry = ({ env }: AgentRequest): boolean =>
 /** Tries of one request, the first included: enough for a hiccup; what lasts is for fallbacks and waits of the run. */
 const MAX_ATTEMPTS = 3
 
-/** An isolated home has no settings: how to log in, and that it talks to nobody but its model. */
+/**
+ * An isolated home has no settings: how to log in, and that it talks to nobody but its model. All agents of a run share it,
+ * so nothing in it differs from node to node.
+ */
 export function settingsFile(request: AgentRequest): { readonly path: string; readonly text: string } {
-  const { env, spec } = request
+  const { env } = request
   const selectedType = authType(env)
   const settings = {
     ...(selectedType !== undefined && { security: { auth: { selectedType } } }),
     general: { enableAutoUpdate: false, enableAutoUpdateNotification: false, maxAttempts: MAX_ATTEMPTS },
     privacy: { usageStatisticsEnabled: false },
-    ...(spec.max_turns !== undefined && { model: { maxSessionTurns: spec.max_turns } }),
   }
   return { path: join(geminiFolder(request), 'settings.json'), text: `${JSON.stringify(settings, null, 2)}\n` }
 }

@@ -124,12 +124,12 @@ export class GeminiReader implements AgentReader {
     return limit
   }
 
-  /** All tools of a turn have ended: the next request follows. An isolated home's settings hold the limit themselves. */
+  /** All tools of a turn have ended: the next request follows. Only settings of its own could hold it to a number of them. */
   #turnEnded(): readonly AgentEvent[] {
     if (this.#pending.size > 0) return []
     this.#asked = true
     const max = this.#request.spec.max_turns
-    if (this.#request.isolated || max === undefined || this.#turns < max || this.#progress.limited) return []
+    if (max === undefined || this.#turns < max || this.#progress.limited) return []
     this.#progress.limited = true
     return [{ type: 'limit', errorClass: 'max_turns' }]
   }
