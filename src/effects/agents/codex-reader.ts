@@ -35,7 +35,9 @@ export class CodexReader implements AgentReader {
   #brokenTries = 0
   /** Usage of the whole conversation, as the end of its turn tells it. */
   #total: Tokens | undefined
-  #answer = ''
+  /** The message with the highest number, as lines may have changed places. */
+  #answer: { readonly text: string; readonly item: number } | undefined
+  #toldAnswer: string | undefined
   readonly #tools = new Map<string, 'open' | 'done'>()
   #toolTurns = 0
   #networkWaits = 0
@@ -111,7 +113,8 @@ export class CodexReader implements AgentReader {
       exit,
       at,
     )
-    return { events: spent ? [spent] : [], verdict }
+    const late = this.#final === 'completed' && this.#toldAnswer !== this.#answer?.text
+    return { events: [...(spent ? [spent] : []), ...(late ? [this.#result()] : [])], verdict }
   }
 
   #started(thread: string | undefined): readonly AgentEvent[] {
@@ -128,6 +131,7 @@ export class CodexReader implements AgentReader {
     this.#networkWaits = 0
     for (const thread of subagentsOf(item)) this.#threads.add(thread)
     const events = itemEvents(phase, item, at).filter((event) => this.#isNew(event))
+    for (const event of events) if (event.type === 'text') this.#answered(event.text, asText(item['id']))
     // Without its rollout each round of tools stands for a request; one answer may ask for several rounds.
     const { max_turns: max } = this.#request.spec
     const counted = this.#files.size > 0 || max === undefined || this.#toolTurns < max
@@ -136,7 +140,6 @@ export class CodexReader implements AgentReader {
 
   /** A tool call begins and ends once, though its end may come without its beginning. */
   #isNew(event: AgentEvent): boolean {
-    if (event.type === 'text') this.#answer = event.text
     if (event.type === 'tool.started') {
       if (this.#tools.has(event.id)) return false
       this.#tools.set(event.id, 'open')
@@ -151,16 +154,24 @@ export class CodexReader implements AgentReader {
 
   #completed(event: Fields): readonly AgentEvent[] {
     this.#final = 'completed'
-    this.#total = codexTokens(event['usage']) ?? this.#total
-    const structured = this.#request.spec.output_schema ? objectIn(this.#answer) : undefined
-    return [
-      ...(this.#total ? [{ type: 'totals', totals: this.#total } as const] : []),
-      { type: 'result', text: this.#answer, structured },
-    ]
+    this.#total = larger(codexTokens(event['usage']), this.#total)
+    return [...(this.#total ? [{ type: 'totals', totals: this.#total } as const] : []), this.#result()]
+  }
+
+  #answered(text: string, id: string | undefined): void {
+    const item = Number(/^item_(\d+)$/.exec(id ?? '')?.[1] ?? Number.NaN)
+    if (!(item < (this.#answer?.item ?? -1))) this.#answer = { text, item }
+  }
+
+  #result(): AgentEvent {
+    const text = this.#answer?.text
+    this.#toldAnswer = text
+    const structured = this.#request.spec.output_schema && text !== undefined ? objectIn(text) : undefined
+    return { type: 'result', text, structured }
   }
 
   #failed(message: string, at: number): readonly AgentEvent[] {
-    if (this.#final !== 'completed') this.#final = 'failed'
+    this.#final = 'failed'
     this.#error = codexError(message, at)
     return [this.#failedCall(this.#error, at), { type: 'result' }]
   }
@@ -225,3 +236,7 @@ export class CodexReader implements AgentReader {
     return this.#thread !== undefined && this.#files.size > 0 && !this.#main.requestOpen
   }
 }
+
+/** Totals only grow. */
+const larger = (a: Tokens | undefined, b: Tokens | undefined): Tokens | undefined =>
+  a && b ? (a.input + a.cache_read + a.output < b.input + b.cache_read + b.output ? b : a) : (a ?? b)

@@ -20,6 +20,8 @@ interface Asked {
   readonly name: string
   readonly input: string
   readonly at: number
+  /** Answers that had been there before. */
+  readonly answer: number
 }
 
 export class Rollout {
@@ -116,7 +118,9 @@ export class Rollout {
     const tokens = codexTokens(payload['usage'])
     this.#open = tokens === undefined
     if (!tokens) return []
-    if (!this.#subagent) this.#requests++
+    // Of earlier answers everything is answered, whatever form that had.
+    for (const [id, { answer }] of this.#pending) if (answer < this.#requests) this.#pending.delete(id)
+    this.#requests++
     const call: AgentEvent = {
       type: 'call',
       id: asText(payload['response_id']),
@@ -141,8 +145,9 @@ export class Rollout {
         name: asText(payload['name']) ?? type,
         input: asText(payload['arguments']) ?? asText(payload['input']) ?? '',
         at: time,
+        answer: this.#requests,
       })
-    else if (type.endsWith('_call_output') && id !== undefined) return this.#answered(id, payload['output'], time)
+    else if (type.endsWith('_output') && id !== undefined) return this.#answered(id, payload['output'], time)
     return []
   }
 

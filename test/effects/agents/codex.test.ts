@@ -51,6 +51,8 @@ adapterContract(codex, [
   fixture('output-limit', { status: 'error', error_class: 'output_limit', turns: 1 }, { exit: FAILED }),
   fixture('retried', { status: 'ok', retries: 1, turns: 1, tokens: { ...none, input: 10, output: 3 } }),
   fixture('killed-in-tool', { status: 'killed', usage_complete: true }, { exit: { signal: 'SIGTERM' } }),
+  fixture('code-mode', { status: 'ok', turns: 5, usage_complete: true }),
+  fixture('mcp', { status: 'ok', turns: 3, usage_complete: true }),
   { name: 'tools without a rollout', lines: lines('tools'), truth: { status: 'ok', usage_complete: true } },
 ])
 
@@ -86,6 +88,17 @@ describe('tool calls', () => {
     expect(record('read-only').tool_calls.map(({ ok }) => ok)).toEqual([false, false])
     expect(record('bad-patch').tool_calls).toMatchObject([
       { ok: false, output_tail: expect.stringMatching('verification failed') },
+    ])
+  })
+
+  test('tools that a script of the model calls', () => {
+    const { tool_calls: calls, ...told } = record('code-mode')
+    expect(told).toMatchObject({ model: 'gpt-6.1-sol', turns: 5, usage_complete: true })
+    expect(calls.map(({ name, exit_code }) => [name, exit_code])).toEqual([
+      ['shell', 0],
+      ['apply_patch', null],
+      ['shell', 3],
+      ['shell', 1],
     ])
   })
 
@@ -406,6 +419,12 @@ describe('a conversation that goes on', () => {
     expect(told.filter(({ type }) => type === 'spent')).toEqual([])
     expect(verdict).toEqual({ status: 'ok', usageComplete: false })
   })
+})
+
+test('the last message is the answer, also when lines have changed places', () => {
+  const turn = lines('tools')
+  for (const order of [turn.toReversed(), [...turn.slice(-1), ...turn.slice(0, -1)]])
+    expect(replay(codex, { lines: order }).record).toMatchObject({ status: 'ok', final_text: 'Done.' })
 })
 
 test('a structured answer', () => {
