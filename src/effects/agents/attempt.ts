@@ -113,7 +113,6 @@ class AgentAttempt implements Running {
       answers,
       retryContext: tellRetryContext(this.#standing),
       decision: node.decision && { labels: node.decision, targets },
-      outputSchema: this.#adapter(spec).text ? spec.output_schema : undefined,
     })
   }
 

@@ -3,6 +3,7 @@
 import { toExecutable } from '../command-line.ts'
 import { lastBytes } from '../reason.ts'
 import { LIMITS } from '../../core/limits.ts'
+import { withAnswerForm } from './structured-answer.ts'
 import type { AgentAdapter, AgentEvent, AgentReader } from './adapter.ts'
 
 export const command: AgentAdapter = {
@@ -19,7 +20,12 @@ export const command: AgentAdapter = {
     const executable = toExecutable(spec.command, request.inputs ?? {})
     if ('failure' in executable) return { problem: executable.failure.message }
     const file = spec.program ?? executable.file
-    return { file, args: [...executable.args, ...spec.args], stdin: prompt, env: executable.bindings }
+    return {
+      file,
+      args: [...executable.args, ...spec.args],
+      stdin: withAnswerForm(prompt, spec.output_schema),
+      env: executable.bindings,
+    }
   },
   reader: () => new TextReader(),
 }

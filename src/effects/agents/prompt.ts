@@ -2,7 +2,6 @@
 // attempts before got wrong, and how to end. Bounded. Must not: find any of it out.
 import type { HistoryLine, RunAttempt } from '../../core/commands.ts'
 import type { FailureReport } from '../../core/failure.ts'
-import type { JsonObject } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { dispositionForm } from '../decision.ts'
 import { lastBytes, oneLine, reason, shortened } from '../reason.ts'
@@ -15,8 +14,6 @@ export interface PromptParts {
   /** retry-context.md. */
   readonly retryContext?: string | undefined
   readonly decision?: { readonly labels: readonly string[]; readonly targets: readonly string[] } | undefined
-  /** Only for clients that print text: others are told by their adapter. */
-  readonly outputSchema?: JsonObject | undefined
 }
 
 const HISTORY_CHARS = 300
@@ -27,8 +24,8 @@ export function composePrompt(parts: PromptParts): { readonly text: string } | {
   const asked = parts.prompt.trim()
   if (asked === '')
     return { failure: reason('config_invalid', 'the prompt is empty: write what the agent shall do', 'agent') }
-  const ending = [howToDecide(parts), howToAnswer(parts)]
-  const fixed = [asked, ...ending].filter((part) => part !== undefined)
+  const ending = howToDecide(parts)
+  const fixed = [asked, ending].filter((part) => part !== undefined)
   const room = LIMITS.promptBytes - Buffer.byteLength(fixed.join(BREAK))
   if (room < 0) {
     const bytes = Buffer.byteLength(asked)
@@ -37,7 +34,7 @@ export function composePrompt(parts: PromptParts): { readonly text: string } | {
   }
   const learnt = [whatHappened(parts.history), whatWasAnswered(parts.answers), parts.retryContext?.trim()]
   const told = lastBytes(learnt.filter((part) => part !== undefined && part !== '').join(BREAK), Math.max(0, room - 8))
-  const text = [asked, told, ...ending].filter((part) => part !== undefined && part !== '').join(BREAK)
+  const text = [asked, told, ending].filter((part) => part !== undefined && part !== '').join(BREAK)
   return { text: `${text}\n` }
 }
 
@@ -73,13 +70,3 @@ function whatWasAnswered(answers: RunAttempt['answers']): string | undefined {
 
 const howToDecide = ({ decision }: PromptParts): string | undefined =>
   decision && ['## How to end', dispositionForm(decision.labels, decision.targets)].join(BREAK)
-
-const howToAnswer = ({ outputSchema }: PromptParts): string | undefined =>
-  outputSchema &&
-  [
-    '## The form of your answer',
-    'End with one fenced JSON block that fits this JSON Schema:',
-    fenced(outputSchema),
-  ].join(BREAK)
-
-const fenced = (value: JsonObject): string => `\`\`\`json\n${JSON.stringify(value, null, 2)}\n\`\`\``

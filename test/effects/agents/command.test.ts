@@ -18,7 +18,7 @@ describe('a command as agent', () => {
     expect(record()).toMatchObject({ cli: 'command', final_text: 'SAY IT', status: 'ok', usage_complete: true })
     expect(file('stdout.log')).toBe('SAY IT\n')
     expect(file('stderr.log')).toBe('oops\n')
-    expect(() => file('transcript.ndjson')).toThrow()
+    expect(() => file('transcript.ndjson')).toThrow('ENOENT')
   })
 
   test('values reach its script by variables, arguments follow it', async () => {
@@ -71,9 +71,8 @@ describe('a command as agent', () => {
     })
     expect(decided.outcome.label).toBe('approve')
     const schema = { type: 'object', required: ['n'] }
-    const formed = await run(sh(`echo '{"n":1}'`), { spec: { output_schema: schema } })
+    const formed = await run(sh(`grep -q 'JSON Schema' && echo '{"n":1}'`), { spec: { output_schema: schema } })
     expect(formed.outcome.outputs).toEqual({ n: 1 })
-    expect(formed.file('prompt.md')).toContain('JSON Schema')
   })
 
   test('without a command it says what is missing', async () => {

@@ -79,7 +79,3 @@ test('none, or a task that is too large, is told before anything starts', () => 
     failure: { code: 'config_invalid', details: { bytes: LIMITS.promptBytes + 1 } },
   })
 })
-
-test('a program that prints text is told the form of its answer', () => {
-  expect(text({ outputSchema: { type: 'object' } })).toContain('```json\n{\n  "type": "object"\n}\n```')
-})

@@ -133,7 +133,7 @@ export function agentAttempt(options: AgentOptions = {}): RunAttempt {
   const agent = { ...AGENT_SPEC, ...options.spec }
   const command = attempt('true', options)
   const { run: _run, ...base } = command.node as unknown as { run: unknown } & Omit<AgentNode, 'agent'>
-  return { ...command, node: { ...base, kind: 'agent', agent } as AgentNode, agent }
+  return { ...command, node: { ...base, kind: 'agent', agent }, agent }
 }
 
 let transcripts = 0
