@@ -102,7 +102,7 @@ export async function launchApi(provider: Provider, request: AgentRequest, optio
   const take = (event: AgentEvent): void => {
     events.push(event)
     builder.add(event)
-    if (event.type === 'reserve') {
+    if (event.type === 'reserve' && event.id !== '') {
       const reason = options.refuse?.(event.usd)
       const answer = reason === undefined ? { type: 'grant', id: event.id } : { type: 'refuse', id: event.id, reason }
       running.input.write(`${JSON.stringify(answer)}\n`)

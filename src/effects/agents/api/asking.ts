@@ -13,15 +13,15 @@ import type { Wire } from './wire.ts'
 /** Ends the conversation. */
 export type Ending = Omit<ApiResult, 'requests' | 'usage_complete'>
 
-export interface Turn {
-  readonly exchange: Exchange
-  /** Its answer was allowed fewer tokens than the request file says, because no more may be spent. */
-  readonly capped: boolean
-}
-
 /** A longer wait is left to the run, where it is seen and takes no slot. */
 const LONGEST_WAIT_MS = 5_000
-const SMALLEST_ANSWER = 1_024
+/** Between questions whether it may spend now, and how many of them. */
+const FIRST_WAIT_MS = 100
+const NEXT_WAIT_MS = 2_000
+const MOST_ASKED = 1_000
+/** Nobody gives back what is spent, and nobody answers when the run is gone. */
+const FINAL = /\bused up\b|nobody answers|has ended/
+const KILLED: Ending = { status: 'killed', message: 'ended by a signal' }
 const CHARS_PER_TOKEN = 4
 /** About what the tools' descriptions take. */
 const TOOLS_TOKENS = 1_000
@@ -51,15 +51,15 @@ export class Asking {
   }
 
   /** The model's turn, or why there is none. */
-  async turn(messages: readonly ModelMessage[]): Promise<Turn | Ending> {
+  async turn(messages: readonly ModelMessage[]): Promise<Exchange | Ending> {
     for (let failures = 0; ;) {
-      const granted = await this.#reserve(messages)
-      if (typeof granted !== 'number') return granted
-      const answer = await this.#send(messages, granted)
-      if (answer.aborted) return { status: 'killed', message: 'ended by a signal' }
+      const refused = await this.#reserve(messages)
+      if (refused) return refused
+      const answer = await this.#send(messages)
+      if (answer.aborted) return KILLED
       if (!answer.error) {
         this.#remember(answer.tokens, messages, answer.messages)
-        return { exchange: answer, capped: granted < this.#request.max_output_tokens }
+        return answer
       }
       if (this.#schema && answer.error.errorClass === 'bad_request' && NO_SCHEMA.test(answer.error.message)) {
         this.#schema = undefined
@@ -80,7 +80,7 @@ export class Asking {
         ...(answer.error.httpStatus !== undefined && { http_status: answer.error.httpStatus }),
       })
       await sleep(waitMs, undefined, { signal: this.#signal }).catch(() => {})
-      if (this.#signal.aborted) return { status: 'killed', message: 'ended by a signal' }
+      if (this.#signal.aborted) return KILLED
     }
   }
 
@@ -91,28 +91,23 @@ export class Asking {
   }
 
   /**
-   * How many tokens the answer may have: asks for leave to spend what the request can cost at most; if that is refused,
-   * for a shorter answer.
+   * Asks for leave to spend what the request can cost at most. What is refused because of others' requests under way is
+   * asked again: they end, and give back what they did not need. Undefined: granted.
    */
-  async #reserve(messages: readonly ModelMessage[]): Promise<number | Ending> {
+  async #reserve(messages: readonly ModelMessage[]): Promise<Ending | undefined> {
+    const { model, provider, base_url: baseUrl, prices = {}, max_output_tokens: output } = this.#request
     const input = this.#promptTokens(messages)
-    const { model, provider, base_url: baseUrl, prices = {} } = this.#request
-    let reason: string | undefined
-    for (let output = this.#request.max_output_tokens; ; output = Math.ceil(output / 4)) {
-      const tokens: Tokens = { input, cache_read: 0, cache_write: 0, output }
-      const usd = priceOf(model, tokens, prices, { provider, baseUrl })
-      const id = `reserve-${this.requests + 1}-${output}`
+    const usd = priceOf(model, { input, cache_read: 0, cache_write: 0, output }, prices, { provider, baseUrl })
+    for (let asked = 1, waitMs = FIRST_WAIT_MS; ; asked++, waitMs = Math.min(2 * waitMs, NEXT_WAIT_MS)) {
+      const id = `reserve-${this.requests + 1}-${asked}`
       const answer = await this.#wire.reserve(id, { tokens: input + output, ...(usd !== undefined && { usd }) })
-      if (this.#signal.aborted) return { status: 'killed', message: 'ended by a signal' }
-      if (answer.type === 'grant') return output
-      reason = answer.reason ?? reason
-      if (output <= SMALLEST_ANSWER) {
-        return {
-          status: 'limit',
-          error_class: 'budget',
-          message: `the next request was not made: ${reason ?? 'no more may be spent'}`,
-        }
-      }
+      if (this.#signal.aborted) return KILLED
+      if (answer.type === 'grant') return undefined
+      const reason = answer.reason ?? 'no more may be spent'
+      if (FINAL.test(reason) || asked >= MOST_ASKED)
+        return { status: 'limit', error_class: 'budget', message: `the next request was not made: ${reason}` }
+      await sleep(waitMs, undefined, { signal: this.#signal }).catch(() => {})
+      if (this.#signal.aborted) return KILLED
     }
   }
 
@@ -132,7 +127,7 @@ export class Asking {
     }
   }
 
-  async #send(messages: readonly ModelMessage[], maxOutputTokens: number): Promise<Exchange> {
+  async #send(messages: readonly ModelMessage[]): Promise<Exchange> {
     this.requests++
     const id = `request-${this.requests}`
     this.#wire.say({ type: 'request.started', id, model: this.#request.model })
@@ -141,7 +136,6 @@ export class Asking {
       request: this.#request,
       system: this.#system,
       messages,
-      maxOutputTokens,
       outputSchema: this.#schema,
       signal: this.#signal,
       alive: () => this.#wire.alive(),

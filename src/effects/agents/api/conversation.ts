@@ -2,9 +2,9 @@
 // kept after every step, so that another attempt can go on with it. Must not: start or end the process.
 import type { LanguageModel, ModelMessage } from 'ai'
 import type { Json } from '../../../core/json.ts'
-import { Asking, type Ending, type Turn } from './asking.ts'
+import { Asking, type Ending } from './asking.ts'
 import { ConversationFile } from './conversation-file.ts'
-import type { ToolUse } from './exchange.ts'
+import type { Exchange, ToolUse } from './exchange.ts'
 import type { ApiRequest, ApiResult } from './protocol.ts'
 import { SCHEMA_NUDGES, schemaInstructions, structuredIn } from './structured.ts'
 import { runTool, type ToolAnswer, type ToolContext } from './tools.ts'
@@ -92,13 +92,13 @@ class Conversation {
   }
 
   /** Takes a turn into the conversation. Undefined: it goes on. */
-  async #take({ exchange, capped }: Turn): Promise<Ending | undefined> {
+  async #take(exchange: Exchange): Promise<Ending | undefined> {
     const { request, wire } = this.#parts
     const { text, toolUses, finishReason } = exchange
     this.#messages.push(...exchange.messages)
     await this.#file.save(this.#messages)
     if (text !== '') wire.say({ type: 'text', text })
-    if (finishReason === 'length') return outputLimit(capped, request.max_output_tokens, text)
+    if (finishReason === 'length') return outputLimit(request.max_output_tokens, text)
     if (finishReason === 'content-filter')
       return {
         status: 'error',
@@ -171,15 +171,12 @@ const toolMessage = (use: ToolUse, { ok, output }: ToolAnswer): ModelMessage => 
   ],
 })
 
-const outputLimit = (capped: boolean, tokens: number, text: string): Ending =>
-  capped
-    ? { status: 'limit', error_class: 'budget', message: 'the answer was cut where the budget ends', text }
-    : {
-        status: 'error',
-        error_class: 'output_limit',
-        message: `the answer was cut after ${tokens} tokens (--max-output-tokens)`,
-        text,
-      }
+const outputLimit = (tokens: number, text: string): Ending => ({
+  status: 'error',
+  error_class: 'output_limit',
+  message: `the answer was cut after ${tokens} tokens (--max-output-tokens)`,
+  text,
+})
 
 const quoted = (text: string): string => (text === '' ? '' : `: ${text.slice(0, 200)}`)
 

@@ -39,7 +39,6 @@ export interface ExchangeOptions {
   readonly request: ApiRequest
   readonly system: string
   readonly messages: readonly ModelMessage[]
-  readonly maxOutputTokens: number
   /** Asked of the provider itself, where it can. */
   readonly outputSchema?: JsonObject | undefined
   readonly signal: AbortSignal
@@ -89,14 +88,14 @@ export async function exchange(options: ExchangeOptions): Promise<Exchange> {
   }
 }
 
-function start({ model, request, system, messages, maxOutputTokens, outputSchema, signal }: ExchangeOptions) {
+function start({ model, request, system, messages, outputSchema, signal }: ExchangeOptions) {
   return streamText({
     model,
     instructions: system,
     messages: request.provider === 'anthropic' ? withCacheMark(messages) : [...messages],
     tools: toolSet(request.tools),
     maxRetries: 0,
-    maxOutputTokens,
+    maxOutputTokens: request.max_output_tokens,
     ...(request.temperature !== undefined && { temperature: request.temperature }),
     ...(outputSchema && { output: Output.object({ schema: jsonSchema(outputSchema), name: 'answer' }) }),
     providerOptions: providerOptions(request),

@@ -39,7 +39,8 @@ function eventsOf(message: ApiMessage): AgentEvent[] {
     case 'alive':
       return [{ type: 'alive' }]
     case 'request.finished':
-      return [callOf(message)]
+      // What it held for this request and did not spend is given back.
+      return [callOf(message), { type: 'reserve', id: '', usd: 0, tokens: 0 }]
     case 'retry':
       return [
         { type: 'retry', message: message.message, httpStatus: message.http_status, errorClass: message.error_class },
