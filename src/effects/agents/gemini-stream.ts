@@ -16,6 +16,8 @@ type Finished = Extract<AgentEvent, { type: 'tool.finished' }>
 
 /** Its name for the tool whose exit codes the stream leaves out. */
 const SHELL = 'run_shell_command'
+/** It refuses some commands without a look at its rules, and calls that a success. */
+const REFUSED = /^Blocked: /
 /** The conversation's file is read every 100 ms; where it is not kept, results of commands wait no longer for it. */
 const HOLD_MS = 1_000
 const MAX_CODES = 10_000
@@ -113,7 +115,8 @@ export class GeminiReader implements AgentReader {
     const name = id === undefined ? undefined : this.#pending.get(id)
     if (id === undefined || name === undefined) return []
     this.#pending.delete(id)
-    const ok = event['status'] === 'success'
+    const refused = name === SHELL && REFUSED.test(asText(event['output']) ?? '')
+    const ok = event['status'] === 'success' && !refused
     const error = asText(asFields(event['error'])?.['message'])
     const output = asText(event['output']) ?? error ?? ''
     const finished: Finished = { type: 'tool.finished', id, ok, output, error, at: time }
