@@ -34,13 +34,14 @@ export const subjectOf = ({ place, attempt, id }: RunAttempt): Subject => ({
 
 /** Writes the retry context and puts it on record; undefined on a first attempt. */
 export function tellRetryContext({ ground, command, directory, subject, report }: Standing): string | undefined {
-  const told = retryContext(command)
+  const told = retryContext(command, ground.context.runDir)
   if (told === undefined) return undefined
   ground.files.write(directory, RETRY_CONTEXT_FILE, told)
   report.observed({
     type: 'retry_context.assembled',
     ...subject,
     bytes: Buffer.byteLength(told),
+    text: ground.context.mask.text(told),
     prior_attempt_ids: command.prior.map((before) => before.attempt_id),
   })
   return told

@@ -164,7 +164,8 @@ export class CallRun implements Running {
   }
 
   #callContext(): CallContext {
-    const { command, logger } = { command: this.#command, logger: this.#context.logger }
+    const command = this.#command
+    const { logger, runDir } = this.#context
     const signal = (): AbortSignal => this.#signal().signal
     const declared = declaredEnvironment(command.place, command.inputs)
     const fields = { node: command.place.node, attempt_id: command.id }
@@ -180,7 +181,7 @@ export class CallRun implements Running {
         node: command.place.node,
       },
       get retryContext() {
-        return retryContext(command)
+        return retryContext(command, runDir)
       },
       get signal() {
         return signal()

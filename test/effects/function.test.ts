@@ -63,7 +63,7 @@ describe('what a function gets', () => {
       attempt: { id: 'fan:a/step@2.2', number: 2, max: 3, visit: 2, node: 'fan:a/step' },
     })
     expect(seen!.retryContext).toMatch(
-      /Attempt 2 of 3[\s\S]*fan:a\/step@2\.1: exit_nonzero\n\nit broke[\s\S]*tail of it/,
+      /Retry attempt 2\/3[\s\S]*Previous attempt: fan:a\/step@2\.1\nIt ended with exit_nonzero: it broke[\s\S]*tail of it/,
     )
     expect(logged).toEqual([['hello', { node: 'fan:a/step', attempt_id: 'fan:a/step@2.2', n: 1 }]])
   })
