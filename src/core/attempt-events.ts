@@ -75,10 +75,19 @@ export const attemptEvents = [
     /** Only when content is captured. */
     output: z.string().optional(),
   }),
+  /** A visit failed for good and its reasons are long or differ: a model sums them up before the visit ends. */
+  event('summary.started', { ...visit, failure: failureSchema }),
   /** Generated text beside the reasons of a failed visit; it replaces none of them. */
   event('failure.summarized', {
     ...visit,
     text: z.string(),
+    model: z.string().optional(),
+    usage: usageSchema.optional(),
+    cost: costSchema.optional(),
+  }),
+  /** There is no summary; what was spent on it counts all the same. */
+  event('summary.failed', {
+    ...visit,
     model: z.string().optional(),
     usage: usageSchema.optional(),
     cost: costSchema.optional(),

@@ -21,6 +21,7 @@ export function bringBack(state: RunState, node: NodeState): void {
     stop: undefined,
     settled: undefined,
     hooks: undefined,
+    summary: undefined,
     failed: undefined,
     canceled: false,
     broken: undefined,

@@ -1,5 +1,5 @@
 // Owns: the pending commands of a state and how they are made from nodes. Only evolve calls it.
-import type { Command, Place, Stop } from './commands.ts'
+import type { Command, Place, RunAttempt, RunCheck, RunHook, RunSummary, Stop } from './commands.ts'
 import { visitId } from './ids.ts'
 import { branchOf, scopesOutward, type RunState, type Scope } from './state.ts'
 import type { NodeState } from './node-state.ts'
@@ -13,11 +13,13 @@ export function dropCommand(state: RunState, id: string): void {
   if (state.commands.delete(id)) state.dirty.add(id)
 }
 
-/** Tells a pending attempt, check or hook to end. */
+const isStep = (command: Command): command is RunAttempt | RunCheck | RunHook | RunSummary =>
+  command.kind === 'attempt' || command.kind === 'check' || command.kind === 'hook' || command.kind === 'summary'
+
+/** Tells a pending attempt, check, hook or summary to end. */
 export function stopCommand(state: RunState, id: string, stop: Stop): void {
   const command = state.commands.get(id)
-  if (command?.kind === 'attempt' || command?.kind === 'check' || command?.kind === 'hook')
-    addCommand(state, { ...command, stop })
+  if (command && isStep(command)) addCommand(state, { ...command, stop })
 }
 
 export const timerId = {
@@ -31,6 +33,7 @@ export const timerId = {
 } as const
 
 export const checkId = (owner: string, index: number): string => `${owner}#check:${index}`
+export const summaryId = (node: NodeState): string => `${visitId(node.path, node.visits)}#summary`
 export const hookId = (owner: string, hook: string, index: number): string => `${owner}#${hook}:${index}`
 
 /** Everything that must not be waited for once a visit is over. */

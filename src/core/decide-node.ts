@@ -2,6 +2,7 @@
 import { decideRetryOf } from './decide-attempt.ts'
 import { decideChecks } from './decide-check.ts'
 import { budgets, decideEnter, nodeSpan, started } from './decide-enter.ts'
+import { decideSummary } from './decide-summary.ts'
 import { decideExpansion } from './decide-fanout.ts'
 import { decideHook, hooksLeft } from './decide-hooks.ts'
 import type { Event, EventOf } from './events.ts'
@@ -129,6 +130,8 @@ export function conclude(state: RunState, node: NodeState, now: number): Event[]
     if (counted) return [counted]
   }
   const outcome = outcomeOf(state, node)
+  const summary = decideSummary(state, node, outcome)
+  if (summary) return [summary]
   if (hooksLeft(state, node, outcome.result)) return decideHook(state, node, outcome.result, outcome)
   return [finished(node, outcome)]
 }

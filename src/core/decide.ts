@@ -16,6 +16,7 @@ import {
 } from './decide-run.ts'
 import { decideReserve } from './decide-reserve.ts'
 import { decideBudget, decideScope } from './decide-scope.ts'
+import { decideSummaryOutcome } from './decide-summary.ts'
 import { decideTimer } from './decide-timer.ts'
 import type { Event } from './events.ts'
 import type { Input, Refusal } from './inputs.ts'
@@ -53,7 +54,7 @@ export function decide(state: RunState, input: Input): readonly Event[] | Refusa
     case 'attempt.reserve':
       return decideReserve(state, input)
     case 'summary.outcome':
-      return { refused: 'invalid', message: 'not yet' }
+      return decideSummaryOutcome(state, input)
     case 'check.outcome':
       return decideCheckOutcome(state, input)
     case 'hook.outcome':

@@ -167,6 +167,8 @@ function announceAttempts(state: RunState, node: NodeState): void {
 function settle(state: RunState, node: NodeState): void {
   node.step = 'concluding'
   if (node.hooks) node.hooks.open = false
+  // It was lost with the process: asked for again.
+  if (node.summary?.open) node.summary = undefined
   state.agenda.add(node)
 }
 

@@ -33,7 +33,11 @@ export function onGateAnswered(state: RunState, event: EventOf<'gate.answered'>,
 
 /** Its questions are answered: the next attempt of the visit is told. */
 function goOn(state: RunState, node: NodeState, event: EventOf<'gate.answered'>, at: number): void {
-  node.answers = { choice: event.choice, ...(event.comment !== undefined && { comment: event.comment }) }
+  node.answers = {
+    question: node.gate!.question,
+    choice: event.choice,
+    ...(event.comment !== undefined && { comment: event.comment }),
+  }
   node.answeredInVisit++
   node.gate = undefined
   node.delayMs = undefined
@@ -115,7 +119,7 @@ function endNowAfterCancel(state: RunState): void {
   state.cancel!.expired = true
   haltScope(state, state.root, { reason: 'canceled_run', by: undefined, failure, cleanup: false })
   for (const command of state.commands.values()) {
-    if (command.kind === 'attempt' || command.kind === 'check')
+    if (command.kind === 'attempt' || command.kind === 'check' || command.kind === 'summary')
       addCommand(state, { ...command, stop: { code: failure.code, message: failure.message, now: false } })
   }
 }

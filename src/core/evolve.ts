@@ -8,6 +8,7 @@ import * as fanouts from './evolve-fanout.ts'
 import * as nodes from './evolve-node.ts'
 import * as routes from './evolve-route.ts'
 import * as runs from './evolve-run.ts'
+import * as summaries from './evolve-summary.ts'
 import * as waits from './evolve-wait.ts'
 import { onResumed } from './evolve-resume.ts'
 
@@ -57,7 +58,9 @@ const TABLE: { readonly [T in EventType]: (state: RunState, event: EventOf<T>, a
   'model.called': nothing,
   'tool.started': nothing,
   'tool.finished': nothing,
-  'failure.summarized': nothing,
+  'summary.started': summaries.onSummaryStarted,
+  'failure.summarized': summaries.onSummaryEnded,
+  'summary.failed': summaries.onSummaryEnded,
   'warning.raised': nothing,
 }
 

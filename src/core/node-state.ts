@@ -3,7 +3,6 @@ import type { HistoryLine, RunAttempt, Stop } from './commands.ts'
 import type { EventOf } from './events.ts'
 import type { Rollup } from './event-values.ts'
 import type { Failure, Result } from './failure.ts'
-import { nodePath } from './ids.ts'
 import type { Json, JsonObject } from './json.ts'
 import type { Question } from './outcome.ts'
 import type { Budget, HookEvent, Node } from './pipeline.ts'
@@ -92,6 +91,8 @@ export interface NodeState {
   counted: boolean
   broken: Failure | undefined
   hooks: HookRun | undefined
+  /** Of the failures of the latest visit. */
+  summary: { readonly open: boolean; readonly text: string | undefined } | undefined
   inner: Scope | undefined
   /** In place of `inner` once it ended well. */
   closed: ClosedScope | undefined
@@ -255,75 +256,3 @@ export const emptyRollup = (): Rollup => ({
   cost_usd: 0,
   cost_unpriced: 0,
 })
-
-/** A node before its first visit. */
-export function newNode(def: Node, scope: Scope): NodeState {
-  return {
-    def,
-    scope,
-    path: nodePath(scope.prefix, def.id),
-    phase: 'idle',
-    step: 'entering',
-    unmet: def.needs.length,
-    released: false,
-    visits: 0,
-    began: false,
-    visitsCounted: 0,
-    via: 'needs',
-    cleanup: false,
-    resuming: false,
-    enterVia: undefined,
-    result: undefined,
-    label: undefined,
-    outputs: undefined,
-    failure: undefined,
-    partial: false,
-    tolerated: false,
-    route: undefined,
-    canceledRun: false,
-    failed: undefined,
-    canceled: false,
-    startedAt: 0,
-    finishedAt: 0,
-    spanId: '',
-    stop: undefined,
-    settled: undefined,
-    inputs: {},
-    attempt: undefined,
-    memory: { session: undefined, failedBefore: 0, streak: undefined, line: undefined },
-    attemptsTotal: 0,
-    retriesTotal: 0,
-    attemptsInVisit: 0,
-    retriesInVisit: 0,
-    fallbacksInVisit: 0,
-    retriesCarried: 0,
-    lostInVisit: 0,
-    lostInARow: 0,
-    limitWaits: 0,
-    limitWaitMs: 0,
-    notBefore: 0,
-    delayMs: undefined,
-    prior: [],
-    counted: false,
-    broken: undefined,
-    hooks: undefined,
-    inner: undefined,
-    closed: undefined,
-    fanout: undefined,
-    checkIndex: 0,
-    checkOpen: false,
-    checkFailure: undefined,
-    dueAt: undefined,
-    timeoutAt: undefined,
-    mode: undefined,
-    gate: undefined,
-    gateExpired: false,
-    answers: undefined,
-    answeredInVisit: 0,
-    rollup: emptyRollup(),
-    budget: undefined,
-    childBudget: undefined,
-    workingIn: 0,
-    limitedUntil: 0,
-  }
-}

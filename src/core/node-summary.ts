@@ -15,6 +15,8 @@ export interface NodeSummary {
   readonly attempts: number
   readonly retries: number
   readonly failure?: Failure | undefined
+  /** What a model wrote about its failures. */
+  readonly summary?: string | undefined
   readonly label?: string | undefined
   readonly partial?: boolean | undefined
   readonly tolerated?: boolean | undefined
@@ -81,6 +83,7 @@ function summarise(node: NodeState): NodeSummary {
     attempts: holdsOthers ? node.rollup.attempts : node.attemptsTotal,
     retries: holdsOthers ? node.rollup.retries : node.retriesTotal,
     ...(node.failure && { failure: node.failure }),
+    ...(node.summary?.text !== undefined && { summary: node.summary.text }),
     ...(node.label !== undefined && { label: node.label }),
     ...(node.partial && { partial: true }),
     ...(node.tolerated && { tolerated: true }),

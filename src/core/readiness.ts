@@ -129,6 +129,7 @@ export function forget(state: RunState, node: NodeState): void {
     inputs: {},
     attempt: undefined,
     hooks: undefined,
+    summary: undefined,
     inner: undefined,
     closed: undefined,
     fanout: undefined,

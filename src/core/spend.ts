@@ -2,10 +2,10 @@
 // so that reports can be repeated; it is never given back.
 import { forBudgets } from './budgets.ts'
 import type { Rollup } from './event-values.ts'
-import type { NodeState, Spent } from './node-state.ts'
+import type { Amount, NodeState, Spent } from './node-state.ts'
 import type { Cost, Usage } from './outcome.ts'
 import { takeOutOfReserved } from './reserved.ts'
-import { spentOf } from './spent.ts'
+import { nothingSpent, spentOf } from './spent.ts'
 import { scopesOutward, type RunState } from './state.ts'
 
 /** Adds to the visit, its scope, the visit around it, … up to the run. */
@@ -22,22 +22,28 @@ export function addSpend(state: RunState, node: NodeState, usage: Usage | undefi
   const attempt = node.attempt
   if (!attempt || (!usage && !cost)) return
   const before = attempt.spent
-  const after = spentOf(usage, cost, before)
-  attempt.spent = after
-  const difference = (key: keyof Spent['tokens']): number =>
-    (after.tokens[key] as number) - (before.tokens[key] as number)
+  attempt.spent = spentOf(usage, cost, before)
+  takeOutOfReserved(state, node, book(state, node, before, attempt.spent))
+}
+
+/** Books what was spent once on a visit, beside its attempts. */
+export function addToVisit(state: RunState, node: NodeState, usage: Usage | undefined, cost: Cost | undefined): void {
+  if (usage || cost) book(state, node, nothingSpent(), spentOf(usage, cost, nothingSpent()))
+}
+
+function book(state: RunState, node: NodeState, before: Spent, after: Spent): Amount {
   addToRollups(node, (rollup) => {
     for (const key of ['input', 'cache_read', 'cache_write', 'output', 'reasoning'] as const)
-      rollup.tokens[key] += difference(key)
+      rollup.tokens[key] += after.tokens[key] - before.tokens[key]
     rollup.cost_usd += after.costUsd - before.costUsd
     rollup.cost_unpriced += after.unpriced - before.unpriced
   })
-  const tokens = total(after.tokens) - total(before.tokens)
+  const more: Amount = { usd: after.costUsd - before.costUsd, tokens: total(after.tokens) - total(before.tokens) }
   forBudgets(state, node, (budget) => {
-    budget.usd += after.costUsd - before.costUsd
-    budget.tokens += tokens
+    budget.usd += more.usd
+    budget.tokens += more.tokens
   })
-  takeOutOfReserved(state, node, { usd: after.costUsd - before.costUsd, tokens })
+  return more
 }
 
 const total = (tokens: Spent['tokens']): number => tokens.input + tokens.cache_read + tokens.cache_write + tokens.output

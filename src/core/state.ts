@@ -1,5 +1,6 @@
 // Owns: the state of a run = fold(journal) (I3). Only evolve writes it, in place, so that 10,000 branches stay linear;
 // decide and pending read it. What has ended well shrinks to its result.
+import type { AgentChoice } from './agent.ts'
 import type { Command } from './commands.ts'
 import type { HookFailure, InboundContext, Rollup } from './event-values.ts'
 import type { Expressions } from './expressions.ts'
@@ -10,7 +11,8 @@ import type { Json, JsonObject } from './json.ts'
 import type { Session } from './outcome.ts'
 import type { Node, Pipeline } from './pipeline.ts'
 
-import { newNode, type BudgetState, type HookRun, type NodeState } from './node-state.ts'
+import { newNode } from './new-node.ts'
+import type { BudgetState, HookRun, NodeState } from './node-state.ts'
 import { emptyRollup } from './node-state.ts'
 
 export type RunPhase = 'new' | 'running' | 'interrupted' | 'ended'
@@ -220,6 +222,12 @@ export function* visibleScopes(scope: Scope): Generator<Scope> {
     yield at
     if (at.kind === 'child') return
   }
+}
+
+/** Who sums up failures: what the nearest pipeline says. */
+export function summaryAgentOf(scope: Scope): AgentChoice | undefined {
+  for (const at of scopesOutward(scope)) if (at.pipeline.summaries) return at.pipeline.summaries.agent
+  return undefined
 }
 
 /** The innermost branch around a scope. */

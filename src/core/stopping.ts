@@ -1,6 +1,6 @@
 // Owns: how open work is told to end: one visit, a whole scope, everything. It only marks; the effects' outcomes and
 // the agenda finish it. Only evolve calls it.
-import { addCommand, checkId, dropCommand, dropTimers, hookId, stopCommand, timerId } from './command-queue.ts'
+import { checkId, dropCommand, dropTimers, hookId, stopCommand, summaryId, timerId } from './command-queue.ts'
 import type { Stop } from './commands.ts'
 import type { Failure } from './failure.ts'
 import { failure } from './failures.ts'
@@ -62,6 +62,7 @@ function openHook(node: NodeState): string {
 /** Checks and hooks that run for the node: checks end, hooks only when it has to be now. */
 function stopOwnCommands(state: RunState, node: NodeState): void {
   if (node.checkOpen) stopCommand(state, openCheck(node), node.stop!)
+  if (node.summary?.open) stopCommand(state, summaryId(node), node.stop!)
   if (node.hooks?.open && node.stop!.now) stopCommand(state, openHook(node), node.stop!)
 }
 
@@ -139,7 +140,6 @@ function unready(state: RunState, node: NodeState): void {
 /** Every pending effect ends at once (second signal, force, end of the time for clean-up). */
 export function stopEverythingNow(state: RunState, failure: Failure): void {
   for (const command of [...state.commands.values()]) {
-    if (command.kind === 'attempt' || command.kind === 'check' || command.kind === 'hook')
-      addCommand(state, { ...command, stop: stopFor(failure, true) })
+    stopCommand(state, command.id, stopFor(failure, true))
   }
 }

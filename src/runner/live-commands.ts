@@ -2,8 +2,9 @@
 // match what is pending, by id, and turns what effects report into inputs. Must not decide anything.
 import type { AskGate, Command, Stop } from '../core/commands.ts'
 import type { EventOf } from '../core/events.ts'
-import type { Refusal } from '../core/inputs.ts'
+import type { InputOf, Refusal } from '../core/inputs.ts'
 import { LIMITS } from '../core/limits.ts'
+import type { Outcome } from '../core/outcome.ts'
 import type { Effects, Report, Running, StepCommand } from '../effects/context.ts'
 import type { Told } from './advance.ts'
 import { createTimers } from './timers.ts'
@@ -128,7 +129,8 @@ class LiveStep {
       },
       usage: (usage, cost) => {
         // At once: budgets look at it while money is being spent. It comes once per request of a model.
-        if (!this.#over) this.#post({ type: 'attempt.usage', attempt_id: this.#command.id, usage, cost })
+        if (!this.#over && this.#command.kind === 'attempt')
+          this.#post({ type: 'attempt.usage', attempt_id: this.#command.id, usage, cost })
       },
       waiting: async (resumes_at, failure) =>
         !this.#over &&
@@ -156,6 +158,7 @@ class LiveStep {
     this.#ended()
     const { kind, id } = this.#command
     if (kind === 'attempt') return this.#post({ type: 'attempt.outcome', attempt_id: id, outcome })
+    if (kind === 'summary') return this.#post({ type: 'summary.outcome', id, ...summaryOf(outcome) })
     const { failure, process, duration_ms } = outcome
     this.#post({ type: kind === 'check' ? 'check.outcome' : 'hook.outcome', id, failure, process, duration_ms })
   }
@@ -175,6 +178,19 @@ class LiveStep {
     }, wait).unref()
   }
 }
+
+/** The text is what an effect has to note; one that failed has none. */
+const summaryOf = ({
+  failure,
+  notes,
+  usage,
+  cost,
+}: Outcome): Omit<InputOf<'summary.outcome'>, 'type' | 'id' | 'now'> => ({
+  ...(notes !== undefined && !failure && { text: notes }),
+  model: usage?.model,
+  usage,
+  cost,
+})
 
 interface News {
   readonly progress?: EventOf<'attempt.progressed'> | undefined

@@ -165,6 +165,12 @@ export const failureSummarized: Row<'failure.summarized'> = (spans, event, atUs)
   })
 }
 
+/** No text came of it; what was spent on it counts. */
+export const summaryFailed: Row<'summary.failed'> = (spans, event) => {
+  const node = spans.ofVisit(event.node, event.visit)
+  if (node?.tally) countSpend(node.tally, event.usage, event.cost)
+}
+
 /** Undefined once it has ended: what is told later has no place in it. */
 function agentSpan(spans: RunSpans, event: { readonly attempt_id: string }): OpenSpan | undefined {
   const attempt = spans.ofAttempt(event.attempt_id)

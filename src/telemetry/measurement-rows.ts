@@ -206,7 +206,7 @@ const retryScheduled: MeasurementRow<'retry.scheduled'> = (work, event) =>
   work.record('retries', 1, { [ATTR.taskName]: idOf(event.node), [ATTR.errorType]: event.failure.code })
 
 /** What the summary of a visit's failures was spent on: it is part of what the failure costs. */
-const failureSummarized: MeasurementRow<'failure.summarized'> = (work, event) => {
+const summaryEnded = (work: OpenWork, event: EventOf<'failure.summarized'> | EventOf<'summary.failed'>): void => {
   const { usage, cost } = event
   if (!usage && !cost) return
   const spent = spentOf(usage, cost, nothingSpent())
@@ -266,6 +266,8 @@ export const MEASUREMENT_ROWS = {
   'model.called': null,
   'tool.started': null,
   'tool.finished': null,
-  'failure.summarized': failureSummarized,
+  'summary.started': null,
+  'failure.summarized': summaryEnded,
+  'summary.failed': summaryEnded,
   'warning.raised': null,
 } satisfies { readonly [T in EventType]: MeasurementRow<T> | null }

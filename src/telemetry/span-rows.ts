@@ -105,6 +105,8 @@ export const SPAN_ROWS = {
   'model.called': agents.modelCalled,
   'tool.started': agents.toolStarted,
   'tool.finished': agents.toolFinished,
+  'summary.started': null,
   'failure.summarized': agents.failureSummarized,
+  'summary.failed': agents.summaryFailed,
   'warning.raised': null,
 } satisfies { readonly [T in EventType]: Row<T> | null }

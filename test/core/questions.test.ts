@@ -117,7 +117,11 @@ describe('the answer', () => {
     answer(world.play(), 'answer', 'yes')
     world.play()
     expect(attempts(world)).toEqual(['a@1.1', 'a@1.2', 'a@1.3', 'z@1.1'])
-    expect(told).toEqual([undefined, { choice: 'answer', comment: 'postgres' }, { choice: 'answer', comment: 'yes' }])
+    expect(told).toEqual([
+      undefined,
+      { question: 'Which database?', choice: 'answer', comment: 'postgres' },
+      { question: 'Which database?', choice: 'answer', comment: 'yes' },
+    ])
     expect(world.events('attempt.started', 'a').map((event) => event.max)).toEqual([1, 2, 3])
     expect(world.events('retry.scheduled')).toEqual([])
     expect(world.events('node.finished', 'a')[0]).toMatchObject({

@@ -217,7 +217,10 @@ export class World {
       this.tell({ type: 'attempt.outcome', attempt_id: id, outcome: { ...outcome, ...base } })
     else if (command.kind === 'check') this.tell({ type: 'check.outcome', id, ...base })
     else if (command.kind === 'hook') this.tell({ type: 'hook.outcome', id, ...base })
-    else this.tell({ type: 'sweep.outcome' })
+    else if (command.kind === 'summary') {
+      const { notes: text, usage, cost } = outcome
+      this.tell({ type: 'summary.outcome', id, ...(!failure && { text }), usage, cost })
+    } else this.tell({ type: 'sweep.outcome' })
   }
 
   /** Plays until the run has ended, or waits for a person, or `until` holds. */

@@ -250,6 +250,8 @@ const TEXT: { readonly [T in EventType]: Text<T> } = {
       step(event),
       `${event.tool} ${event.ok ? 'succeeded' : 'failed'}${event.exit_code === undefined || event.exit_code === 0 ? '' : ` with exit code ${event.exit_code}`}${event.error === undefined ? '' : `: ${event.error}`}`,
     ),
+  'summary.started': (event) => untold('running', place(event), 'its failures are summed up'),
+  'summary.failed': (event) => untold('skipped', place(event), 'there is no summary of its failures'),
   'failure.summarized': (event) => told('skipped', place(event), `summary of its failures (generated): ${event.text}`),
   'warning.raised': (event) =>
     told('error', event.attempt_id ?? event.node ?? 'run', `warning ${event.code}: ${event.message}`),

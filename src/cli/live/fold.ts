@@ -161,6 +161,11 @@ const FOLD: { readonly [T in EventType]: Fold<T> } = {
   'processes.ended': nothing,
   'log.capped': nothing,
   'budget.reserved': nothing,
+  'summary.started': nothing,
+  'summary.failed': (view, event) => {
+    const node = nodeAt(view, event.node)
+    if (node) spendOnce(node, event.usage, event.cost)
+  },
   'failure.summarized': (view, event) => {
     const node = nodeAt(view, event.node)
     if (!node) return
