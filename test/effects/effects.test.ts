@@ -1,7 +1,6 @@
 // What createEffects answers for commands it does not run, and that no report of a step can break its readers.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { RunAttempt } from '../../src/core/commands.ts'
 import type { JsonObject } from '../../src/core/json.ts'
 import { lastDisposition } from '../../src/effects/fenced-json.ts'
 import { toJson } from '../../src/effects/json-value.ts'
@@ -9,17 +8,6 @@ import { parseOutputs } from '../../src/effects/outputs-file.ts'
 import { lastBytes, oneLine, shortened, tellingLine } from '../../src/effects/reason.ts'
 import { parseJsonObject, readStatus } from '../../src/effects/status-report.ts'
 import { attempt, ofType, workbench } from './support.ts'
-
-test('agent nodes fail with a sentence and start nothing', async () => {
-  const { node, ...command } = attempt('true')
-  const agent = { ...command, node: { ...node, kind: 'agent', agent: { use: 'claude' } } } as unknown as RunAttempt
-  const { done, running, outcomes } = workbench().start(agent)
-  expect(await done).toMatchObject({
-    failure: { code: 'config_invalid', source: 'agent', message: 'agent nodes are not in this version' },
-  })
-  running.stop({ code: 'canceled', message: 'x', now: true })
-  expect(outcomes).toHaveLength(1)
-})
 
 test('the same run may have many steps at once, each with its own outcome', async () => {
   const bench = workbench()
