@@ -39,6 +39,10 @@ export class ClaudeReader implements AgentReader {
     const event = objectIn(line)
     if (!event || asText(event['type']) === undefined) return []
     this.#spoke = true
+    return this.#withSpent(this.#read(event, at))
+  }
+
+  #read(event: Fields, at: number): Events {
     const time = asTime(event['timestamp']) ?? at
     switch (event['type']) {
       case 'system':
@@ -196,19 +200,30 @@ export class ClaudeReader implements AgentReader {
     return [...events, { type: 'result', text, ...(structured !== undefined && { structured }) }]
   }
 
-  /** The sum of all results; where it lacks requests that were seen (broken ones), those requests. */
+  /** Where calls do not tell all, what is known in sum goes with each of them. */
+  #withSpent(events: Events): Events {
+    const needsSum = this.#requests.hasPlaceholders || this.#results.size > 0
+    if (!needsSum || !events.some(({ type }) => type === 'call')) return events
+    return [...events, this.#spent()]
+  }
+
+  /** The sum of all results; where it lacks requests that were seen (broken ones, later ones), those that were seen. */
   #spent(): AgentEvent {
-    const models = this.#told()
-    const known = this.#requests.models
-    if (models === undefined || total(models) < total(known)) return this.#requests.soFar()
-    const usd = listCost(models)
+    const told = this.#told()
+    const isWhole = told !== undefined && this.#covers(told)
+    const models = isWhole ? told : this.#requests.models
+    const usd = isWhole ? listCost(models) : undefined
     return {
       type: 'spent',
       models: { ...models },
       tokens: sumOf(models),
       turns: this.#requests.count,
-      ...(usd !== undefined && { cost: { usd, source: 'reported' } }),
+      cost: usd === undefined ? undefined : { usd, source: 'reported' },
     }
+  }
+
+  #covers(told: Models): boolean {
+    return total(told) >= total(this.#requests.models)
   }
 
   /** By model, earlier parts of the conversation taken off. Undefined: that cannot be told. */
@@ -235,8 +250,9 @@ export class ClaudeReader implements AgentReader {
   }
 
   end(exit: AgentExit, at: number): { readonly events: Events; readonly verdict: Verdict } {
-    const events = [...this.stdout(exit.rest, at), ...this.#requests.closeAll(at)]
-    const known = this.#told() !== undefined && this.#last !== undefined
+    const events = [...this.stdout(exit.rest, at), ...this.#withSpent(this.#requests.closeAll(at))]
+    const told = this.#told()
+    const known = this.#last !== undefined && told !== undefined && this.#covers(told)
     const verdict = claudeVerdict(
       {
         result: this.#last,

@@ -2,8 +2,8 @@
 // it broke. The stream's own events (`--include-partial-messages`) tell the true usage of the main conversation;
 // subagents' requests come as whole blocks with a placeholder for their output tokens.
 import type { Tokens } from '../../core/outcome.ts'
-import type { AgentEvent, ErrorClass, ModelSpent } from './adapter.ts'
-import { addModels, isSynthetic, sumOf, tokensOfMessage, type Models } from './claude-usage.ts'
+import type { AgentEvent, ErrorClass } from './adapter.ts'
+import { addModels, isSynthetic, tokensOfMessage, type Models } from './claude-usage.ts'
 import { asAmount, asFields, asText, type Fields } from './loose-json.ts'
 import { NO_TOKENS } from './spending.ts'
 
@@ -31,9 +31,11 @@ export class ClaudeRequests {
   readonly #open = new Map<string, Request>()
   readonly #done = new Set<string>()
   #models: Models = {}
-  #subagents = false
+  #placeholders = false
+  #hasStream = false
   #askedAt: number | undefined
   #broken = false
+  #untold = false
 
   /** Requests that a model began to answer. */
   get count(): number {
@@ -41,11 +43,15 @@ export class ClaudeRequests {
   }
   /** Something was asked of which the cost is not told: an answer broke off or never came. */
   get hasUntold(): boolean {
-    return this.#broken || this.#askedAt !== undefined
+    return this.#broken || (this.#untold && this.count > 0) || this.#askedAt !== undefined
   }
   /** An answer broke off. */
   get hasBroken(): boolean {
     return this.#broken
+  }
+  /** Some requests are only known without their output tokens: calls alone do not hold all that is known. */
+  get hasPlaceholders(): boolean {
+    return this.#placeholders
   }
   /** All that is known by model, a lower bound for subagents. */
   get models(): Models {
@@ -56,11 +62,15 @@ export class ClaudeRequests {
 
   /** The client is about to send a request of the main conversation. */
   asked(at: number): void {
+    // Told together with the stream's events only.
+    this.#hasStream = true
     this.#askedAt ??= at
   }
 
   /** The request under way was refused or lost; `again`: it is sent once more. */
   failed(errorClass: ErrorClass, message: string, at: number, again: boolean): Call[] {
+    // Without the stream's events nobody sees whether an answer had begun.
+    if (!this.#hasStream && errorClass === 'network' && again) this.#untold = true
     const startedAt = this.#askedAt
     this.#askedAt = again ? at : undefined
     // A broken answer has been told as such.
@@ -70,6 +80,7 @@ export class ClaudeRequests {
 
   /** A raw event of the provider's stream. */
   streamed(line: Fields, at: number): AgentEvent[] {
+    this.#hasStream = true
     const event = asFields(line['event'])
     const parent = asText(line['parent_tool_use_id']) ?? ''
     const open = this.#open.get(parent)
@@ -113,7 +124,7 @@ export class ClaudeRequests {
     const events = this.close(parent, at)
     const startedAt = parent === '' ? Math.min(this.#askedAt ?? at, at) : at
     if (parent === '') this.#askedAt = undefined
-    else this.#subagents = true
+    this.#placeholders ||= !streamed
     this.#open.set(parent, {
       id,
       model: asText(message['model']),
@@ -159,13 +170,7 @@ export class ClaudeRequests {
       ...(broke && { error: { errorClass: 'stream', message: BROKE_OFF } }),
       ...(parent !== '' && { subagent: true }),
     }
-    return this.#subagents ? [call, this.soFar()] : [call]
-  }
-
-  /** Calls alone do not hold what subagents used. */
-  soFar(): Extract<AgentEvent, { type: 'spent' }> {
-    const models: Record<string, ModelSpent> = { ...this.models }
-    return { type: 'spent', models, tokens: sumOf(models), turns: this.count }
+    return [call]
   }
 }
 

@@ -37,9 +37,12 @@ export function claudeVerdict(end: ClaudeEnd, exit: AgentExit, at: number): Verd
   return { ...common, ...failed(end, result, exit, at) }
 }
 
+/** What goes over that which all verdicts have. */
+type Ending = Partial<Verdict> & Pick<Verdict, 'status'>
+
 const wasAborted = (result: Fields): boolean => asText(result['terminal_reason'])?.startsWith('aborted') ?? false
 
-function withoutResult(end: ClaudeEnd, exit: AgentExit, at: number): Partial<Verdict> & Pick<Verdict, 'status'> {
+function withoutResult(end: ClaudeEnd, exit: AgentExit, at: number): Ending {
   if (exit.ended !== undefined || exit.signal !== undefined || SIGNAL_EXITS.has(exit.exitCode ?? 0)) {
     const by = exit.signal ?? (exit.exitCode === undefined ? exit.ended : `exit code ${exit.exitCode}`)
     return { status: 'killed', message: `ended before its result (${by})` }
@@ -66,7 +69,7 @@ function lastLine(text: string): string | undefined {
   return line === undefined ? undefined : shortened(oneLine(line), 1_000)
 }
 
-function failed(end: ClaudeEnd, result: Fields, exit: AgentExit, at: number): Omit<Verdict, 'usageComplete'> {
+function failed(end: ClaudeEnd, result: Fields, exit: AgentExit, at: number): Ending {
   const message = messageOf(result) ?? lastLine(exit.stderr) ?? 'it reported an error without a reason'
   switch (result['subtype']) {
     case 'error_max_turns':
@@ -93,19 +96,28 @@ function messageOf(said: Fields): string | undefined {
 }
 
 /** @param said an error's message, or a result together with it */
-function apiFailure(end: ClaudeEnd, said: Fields, at: number): Omit<Verdict, 'usageComplete'> {
+function apiFailure(end: ClaudeEnd, said: Fields, at: number): Ending {
   const message = messageOf(said) ?? textOf(said) ?? 'the API refused the request'
   const httpStatus = asAmount(said['api_error_status'])
-  const errorClass = classOf(said, message, httpStatus) ?? (end.brokenAnswer ? 'stream' : 'unknown')
+  const errorClass = brokeOff(classOf(said, message, httpStatus), message, end)
   const isLimit = errorClass === 'rate_limit' || errorClass === 'quota'
   const resetsAt = isLimit ? (toldReset(said) ?? end.resetsAt ?? resetTime(message, at)) : undefined
   return {
     status: isLimit ? 'limit' : 'error',
-    errorClass: errorClass === 'network' && end.brokenAnswer ? 'stream' : errorClass,
+    errorClass,
     message,
     ...(httpStatus !== undefined && { httpStatus }),
     ...(resetsAt !== undefined && { resetsAt }),
+    // What a broken answer costs is nowhere told.
+    ...(errorClass === 'stream' && { usageComplete: false }),
   }
+}
+
+/** A connection that could not be made, or one that was lost in the middle of an answer. */
+function brokeOff(told: ErrorClass | undefined, message: string, { brokenAnswer }: ClaudeEnd): ErrorClass {
+  if (told !== undefined && told !== 'network') return told
+  const isBroken = brokenAnswer || /JSON Parse error|ECONNRESET|connection dropped|socket hang up/i.test(message)
+  return isBroken ? 'stream' : (told ?? 'unknown')
 }
 
 /** Text of the message in which an error is told. */

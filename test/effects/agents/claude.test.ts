@@ -233,6 +233,22 @@ const fixtures: readonly Fixture[] = [
     ...spent(3, FIRST, LATER, LATER),
     tool_calls: [{ ok: false }, { ok: true }, { ok: true }],
   }),
+
+  // Started by others without the provider's own events: sums come at the end, what broke is not seen.
+  fixture('plain-tools', { ...OK, ...spent(3, FIRST, LATER, LATER), final_text: 'It ran.' }),
+  fixture('plain-subagent-background', {
+    ...OK,
+    ...spent(4, FIRST, LATER, FIRST, LATER),
+    final_text: 'Now it is done.',
+  }),
+  fixture('plain-stream-cut', { ...failed('stream', null, 'Connection dropped', 2), usage_complete: false }, EXIT_1),
+  fixture('plain-stream-cut-fallback', { ...OK, final_text: 'Whole.', retries: 2, usage_complete: false }),
+  fixture('plain-stream-malformed', { ...failed('stream', null, 'JSON Parse error'), usage_complete: false }, EXIT_1),
+  fixture(
+    'plain-sigterm-tool',
+    { status: 'killed', turns: 1, tokens: { input: 50, cache_read: 500 }, usage_complete: false },
+    { exitCode: 143 },
+  ),
 ]
 
 adapterContract(claude, fixtures)
