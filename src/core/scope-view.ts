@@ -80,11 +80,9 @@ function declaredEnv(state: RunState, scope: Scope, node: NodeState | undefined,
   const templates: Record<string, string> = {}
   for (const at of [...scopesOutward(scope)].reverse()) Object.assign(templates, at.pipeline.env)
   Object.assign(templates, node?.def.env)
-  const plain = Object.fromEntries(
-    Object.entries(variables)
-      .filter(([name]) => name !== 'env')
-      .map(([name]) => [name, variables[name]!]),
-  )
+  // By name: to list the values would ask for `env` itself.
+  const names = Object.keys(variables).filter((name) => name !== 'env')
+  const plain = Object.fromEntries(names.map((name) => [name, variables[name]!]))
   const inner: ExpressionScope = { ...expressionScope(state, scope, node), variables: { ...plain, env: {} } }
   const inputs = Object.fromEntries(
     [...expressionsIn(templates)].map((source) => [source, state.expressions.evaluate(source, inner)]),
