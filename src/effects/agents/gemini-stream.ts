@@ -120,7 +120,10 @@ export class GeminiReader implements AgentReader {
     const error = asText(asFields(event['error'])?.['message'])
     const output = asText(event['output']) ?? error ?? ''
     const finished: Finished = { type: 'tool.finished', id, ok, output, error, at: time }
-    const limit = this.#turnEnded()
+    const kind = asText(asFields(event['error'])?.['type'])
+    const denied = refused || kind === 'tool_not_registered' || kind === 'policy_violation'
+    const warning = denied ? [{ type: 'warning', message: `it was not allowed to use ${name}` } as const] : []
+    const limit = [...warning, ...this.#turnEnded()]
     if (name !== SHELL || !ok) return [finished, ...limit]
     if (this.#codes.has(id)) return [withCode(finished, this.#codes.get(id)!), ...limit]
     this.#held.set(id, { event: finished, at })

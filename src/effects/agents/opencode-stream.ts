@@ -127,7 +127,7 @@ export class OpencodeReader implements AgentReader {
     return [
       { type: 'tool.started', id, name, input, at: startedAt },
       { type: 'tool.finished', id, ok, exitCode, output, error, at: endedAt },
-      ...(error !== undefined && RULE.test(error)
+      ...(error !== undefined && (invalid || RULE.test(error))
         ? [{ type: 'warning', message: `it was not allowed to use ${name}` } as const]
         : []),
     ]

@@ -212,7 +212,11 @@ describe('what it said and did', () => {
   })
 
   test('a tool that is not offered fails and the run goes on', () => {
-    expect(played('read-only').record).toMatchObject({ status: 'ok', tool_calls: [{ ok: false }] })
+    expect(played('read-only').record).toMatchObject({
+      status: 'ok',
+      tool_calls: [{ ok: false }],
+      warnings: ['it was not allowed to use run_shell_command'],
+    })
   })
 
   test('a conversation that goes on counts what it uses now', () => {
