@@ -34,8 +34,9 @@ class LookFirst implements Running {
   #running: Running | undefined
   #stop: Stop | undefined
 
-  constructor({ ground, report }: Standing, cwd: string, start: (snapshot: Snapshot) => Running) {
-    void lookAtFiles(cwd, ground.context.env)
+  constructor(standing: Standing, cwd: string, start: (snapshot: Snapshot) => Running) {
+    const { ground, report } = standing
+    void lookAtFiles(cwd, ground.context.env, standing)
       .then((snapshot) => {
         if (!this.#stop) return void (this.#running = start(snapshot))
         forget(snapshot)

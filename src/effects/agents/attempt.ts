@@ -85,7 +85,7 @@ class AgentAttempt implements Running {
     const prompt = this.#prompt(asked)
     if ('failure' in prompt) return this.#refused(prompt.failure)
     ground.files.write(this.#standing.directory, PROMPT_FILE, prompt.text)
-    const snapshot = await lookAtFiles(asked.cwd, ground.context.env)
+    const snapshot = await lookAtFiles(asked.cwd, ground.context.env, this.#standing)
     const stay = directories.enter(asked.cwd)
     const place: Place = { cwd: asked.cwd, before: lookBefore(asked.cwd, ground.context.runId), stay }
     try {

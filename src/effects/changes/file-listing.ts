@@ -11,7 +11,7 @@ export interface ListingSnapshot {
   readonly files: ReadonlyMap<string, FileState>
 }
 
-interface FileState {
+export interface FileState {
   /** Equal = nobody touched it. */
   readonly stat: string
   /** Of the content; undefined where that is too large. */
@@ -92,21 +92,33 @@ async function stateOf(
   return { stat: seen, hash, read: size }
 }
 
-/** What changed since. Without git nothing tells which lines are new: all of a created or changed file are. */
+export interface ListingFound {
+  readonly own: ListingChanges
+  /** Since the base, if one was given. */
+  readonly since?: ListingChanges | undefined
+}
+
+/**
+ * What changed since. Without git nothing tells which lines are new: all of a created or changed file are.
+ * @param base the state to compare with besides that of the snapshot; its changes are those looked through
+ */
 export async function listingChanges(
   { cwd, files: before }: ListingSnapshot,
   added: AddedLine | undefined,
-): Promise<ListingChanges> {
+  base?: ListingSnapshot['files'],
+): Promise<ListingFound> {
   const { files: now } = await lookAtListing(cwd, before)
-  const created = [...now.keys()].filter((path) => !before.has(path)).toSorted()
-  const deleted = [...before.keys()].filter((path) => !now.has(path)).toSorted()
-  const modified = [...now]
-    .filter(([path, state]) => differs(before.get(path), state))
-    .map(([path]) => path)
-    .toSorted()
-  let scanned = true
-  if (added) for (const path of [...created, ...modified]) scanned = (await scan(cwd, path, added)) && scanned
-  return { created, modified, deleted, scanned }
+  const between = async (from: ListingSnapshot['files'], look: AddedLine | undefined): Promise<ListingChanges> => {
+    const created = [...now.keys()].filter((path) => !from.has(path)).toSorted()
+    const deleted = [...from.keys()].filter((path) => !now.has(path)).toSorted()
+    const changed = [...now].filter(([path, state]) => differs(from.get(path), state))
+    const modified = changed.map(([path]) => path).toSorted()
+    let scanned = true
+    if (look) for (const path of [...created, ...modified]) scanned = (await scan(cwd, path, look)) && scanned
+    return { created, modified, deleted, scanned }
+  }
+  const own = await between(before, base ? undefined : added)
+  return base ? { own, since: await between(base, added) } : { own }
 }
 
 const differs = (before: FileState | undefined, now: FileState): boolean =>

@@ -36,8 +36,12 @@ const COMMITS = 20
 const PATCH_BYTES = 1024 * 1024
 const SCAN_BYTES = 64 * 1024 * 1024
 
-/** Throws when the directory is in no git repository, is ignored by it, or git cannot read it. */
-export async function lookAtTree(cwd: string, inherited: NodeJS.ProcessEnv): Promise<TreeSnapshot> {
+/**
+ * Throws when the directory is in no git repository, is ignored by it, or git cannot read it.
+ * @param keep the tree is asked for again by later attempts: what it holds beyond commits goes to the repository's objects,
+ *   where git takes it away after two weeks
+ */
+export async function lookAtTree(cwd: string, inherited: NodeJS.ProcessEnv, keep = false): Promise<TreeSnapshot> {
   const outside = gitPlace(cwd, inherited)
   const said = await git(
     outside,
@@ -60,7 +64,9 @@ export async function lookAtTree(cwd: string, inherited: NodeJS.ProcessEnv): Pro
       env: { ...outside.env, ...temporary(directory, objects) },
       settings: [...outside.settings, ...(await withoutFilters(outside))],
     }
-    const [tree, head, ignored] = await Promise.all([writeTree(place), headOf(outside), ignoredFiles(outside)])
+    const { GIT_OBJECT_DIRECTORY: _, ...kept } = place.env
+    const writing = writeTree(keep ? { ...place, env: kept } : place)
+    const [tree, head, ignored] = await Promise.all([writing, headOf(outside), ignoredFiles(outside)])
     return { kind: 'git', place, directory, prefix, tree, head, ignored }
   } catch (error) {
     rmSync(directory, { recursive: true, force: true })
@@ -125,26 +131,52 @@ function stateOf(path: string): string {
   return stat ? `${stat.ino}:${stat.size}:${stat.mtimeNs}` : ''
 }
 
+/** The state to compare with when it is not that of the snapshot. */
+export interface TreeBase {
+  readonly tree: string
+  readonly ignored: ReadonlyMap<string, string>
+}
+
+export interface TreeFound {
+  readonly own: TreeChanges
+  /** Since the base, if one was given; its lines are those that were told as added. */
+  readonly since?: Omit<TreeChanges, 'commits' | 'patch'> | undefined
+}
+
 /** What changed since; the snapshot goes away with it. Throws when git cannot tell. */
-export async function treeChanges(snapshot: TreeSnapshot, added: AddedLine | undefined): Promise<TreeChanges> {
-  const { place, prefix } = snapshot
+export async function treeChanges(
+  snapshot: TreeSnapshot,
+  added: AddedLine | undefined,
+  base?: TreeBase,
+): Promise<TreeFound> {
+  const { place } = snapshot
   try {
-    const shown = (path: string): string => posix.relative(prefix, path)
-    const tree = await writeTree(place)
-    const [names, patch, commits, ignored] = await Promise.all([
-      tree === snapshot.tree
-        ? ''
-        : git(place, 'diff-tree', '-r', '-z', '--no-renames', '--name-status', snapshot.tree, tree),
-      tree === snapshot.tree
-        ? NO_PATCH
-        : readPatch(place, [snapshot.tree, tree], added && ((path, line, text) => added(shown(path), line, text))),
-      commitsSince(snapshot),
-      ignoredFiles(place),
-    ])
-    return { ...byStatus(names, shown), ignored: differing(snapshot.ignored, ignored), commits, ...patch }
+    const [tree, ignored] = await Promise.all([writeTree(place), ignoredFiles(place)])
+    const between = async (from: TreeBase, look: AddedLine | undefined): Promise<Omit<TreeChanges, 'commits'>> => ({
+      ...(await treesDiffer(snapshot, [from.tree, tree], look)),
+      ignored: differing(from.ignored, ignored),
+    })
+    const own = { ...(await between(snapshot, base ? undefined : added)), commits: await commitsSince(snapshot) }
+    if (!base) return { own }
+    const { patch: _, ...since } = await between(base, added)
+    return { own, since }
   } finally {
     forgetTree(snapshot)
   }
+}
+
+async function treesDiffer(
+  { place, prefix }: TreeSnapshot,
+  [from, to]: readonly [string, string],
+  look: AddedLine | undefined,
+): Promise<Omit<TreeChanges, 'commits' | 'ignored'>> {
+  const shown = (path: string): string => posix.relative(prefix, path)
+  if (from === to) return { ...byStatus('', shown), ...NO_PATCH }
+  const [names, patch] = await Promise.all([
+    git(place, 'diff-tree', '-r', '-z', '--no-renames', '--name-status', from, to),
+    readPatch(place, [from, to], look && ((path, line, text) => look(shown(path), line, text))),
+  ])
+  return { ...byStatus(names, shown), ...patch }
 }
 
 export const forgetTree = ({ directory }: TreeSnapshot): void => rmSync(directory, { recursive: true, force: true })

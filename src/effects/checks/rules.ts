@@ -7,7 +7,7 @@ import picomatch from 'picomatch'
 import type { FailureReport } from '../../core/failure.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { Rule } from '../../core/pipeline.ts'
-import type { Changes } from '../changes/changes.ts'
+import type { ChangeLists, Changes } from '../changes/changes.ts'
 import { misfit } from '../json-schema.ts'
 import { reason, shortened } from '../reason.ts'
 import { statusLocations } from '../step-files.ts'
@@ -51,9 +51,15 @@ const failed = (message: string, details: JsonObject = {}): FailureReport =>
   reason('check_failed', message, 'check', details)
 const passed: Verdict = { diagnostics: [] }
 
-function knownChanges(changes: Changes | undefined): { readonly known: Changes } | { readonly failure: FailureReport } {
-  const problem = changes ? changes.problem : 'it left no changes.json'
-  if (changes && problem === undefined) return { known: changes }
+/** All that the attempts of the visit changed together. */
+interface Known extends ChangeLists {
+  readonly overlapped: boolean
+}
+
+function knownChanges(changes: Changes | undefined): { readonly known: Known } | { readonly failure: FailureReport } {
+  const known = changes && { ...(changes.visit ?? changes), overlapped: changes.overlapped }
+  const problem = known ? known.problem : 'it left no changes.json'
+  if (known && problem === undefined) return { known }
   return { failure: reason('workspace_error', `what the attempt changed is not known: ${problem}`, 'check') }
 }
 
@@ -116,13 +122,13 @@ async function* walk(root: string, below: string, packages: boolean): AsyncGener
 
 // -- what the attempt changed
 
-const allOf = ({ created, modified, deleted }: Changes): [path: string, how: string][] => [
+const allOf = ({ created, modified, deleted }: Known): [path: string, how: string][] => [
   ...created.map((path): [string, string] => [path, 'created']),
   ...modified.map((path): [string, string] => [path, 'changed']),
   ...deleted.map((path): [string, string] => [path, 'deleted']),
 ]
 
-function inScope(globs: readonly string[], changes: Changes, runId: string): Verdict {
+function inScope(globs: readonly string[], changes: Known, runId: string): Verdict {
   const inside = picomatch([...globs, ...statusLocations(runId)], DOT)
   const outside = allOf(changes).filter(([path]) => !inside(path))
   if (outside.length === 0) return complete(changes)
@@ -133,7 +139,7 @@ function inScope(globs: readonly string[], changes: Changes, runId: string): Ver
 
 function nothingForbidden(
   { paths, patterns, secrets }: Extract<Rule, { forbidden: unknown }>['forbidden'],
-  changes: Changes,
+  changes: Known,
   index: number,
 ): Verdict {
   const isForbidden = picomatch([...paths], DOT)
@@ -170,7 +176,7 @@ const textOf = (what: string, patterns: readonly string[]): string =>
   patterns.includes(what) ? `matches ${shortened(what, 100)}` : `holds what looks like a secret (${what})`
 
 /** A list that was cut says nothing about the rest. */
-const complete = ({ truncated, total }: Changes): Verdict =>
+const complete = ({ truncated, total }: Known): Verdict =>
   truncated
     ? {
         failure: failed(`the attempt changed ${total} files, more than are listed: not all could be checked`),
@@ -178,7 +184,7 @@ const complete = ({ truncated, total }: Changes): Verdict =>
       }
     : passed
 
-const alsoOthers = ({ overlapped }: Changes): string =>
+const alsoOthers = ({ overlapped }: Known): string =>
   overlapped ? ' (another attempt worked in the same directory at the same time)' : ''
 
 function outputsFit(schema: JsonObject, outputs: JsonObject): Verdict {
