@@ -240,33 +240,37 @@ describe('it is ended', () => {
     expect(endsOf()).toMatchObject([{ code: 'canceled' }])
   })
 
-  test.each([
-    ['timeout', { timeout: '4s' }, 'timed_out'],
-    ['silence', { stall_timeout: '3s' }, 'stalled'],
-  ])('a provider that never answers: %s', async (_, keys, code) => {
-    await run({ turns: [shell('echo hi'), { hang: true }] }, [{ keys }])
-    expect(agentOf()).toMatchObject({ status: 'killed', usage_complete: false, ...spent(1) })
-    expect(endsOf()).toMatchObject([{ code }])
-  })
-
-  test('a stream that falls silent', async () => {
-    await run({ turns: [{ text: 'Half of a text', stall: true }] }, [{ keys: { stall_timeout: '3s' } }])
-    expect(agentOf()).toMatchObject({ status: 'killed', usage_complete: false })
-    expect(endsOf()).toMatchObject([{ code: 'stalled' }])
-  })
-
-  test('a tool that hangs', async () => {
-    await run({ turns: [shell('sleep 600')] }, [{ keys: { timeout: '4s' } }])
-    expect(agentOf()).toMatchObject({ status: 'killed', usage_complete: true, ...spent(1) })
-    expect(endsOf()).toMatchObject([{ code: 'timed_out' }])
-  })
-
-  test('at its limit of turns, though it has none itself', async () => {
-    await run({ turns: [shell('sleep 2')], after: 'repeat-last' }, [{ agent: { max_turns: 3 } }])
-    expect(requestsOf()).toBe(3)
-    expect(agentOf()).toMatchObject({ status: 'limit', error_class: 'max_turns', usage_complete: true, ...spent(3) })
-    expect(agentOf().cost_usd).toBeCloseTo(3 * USD, 10)
-    expect(endsOf()).toMatchObject([{ code: 'turn_limit' }])
+  // At once, as most of it is waiting. Each has time enough for its first request on a busy machine.
+  test('by its limits: whatever it hangs in, and at its limit of turns though it has none itself', async () => {
+    const keys = {
+      unanswered: { turns: [shell('echo hi'), { hang: true }] },
+      silent: { turns: [shell('echo hi'), { hang: true }] },
+      stalled: { turns: [{ text: 'Half of a text', stall: true }] },
+      'stuck-tool': { turns: [shell('sleep 600')] },
+      turns: { turns: [shell('sleep 2')], after: 'repeat-last' as const },
+    }
+    const nodes: Node[] = [
+      { id: 'unanswered', keys: { timeout: '10s' } },
+      { id: 'silent', keys: { stall_timeout: '8s' } },
+      { id: 'stalled', keys: { stall_timeout: '8s' } },
+      { id: 'stuck-tool', keys: { timeout: '10s' } },
+      { id: 'turns', agent: { max_turns: 3 } },
+    ]
+    await run({ keys }, nodes)
+    const ended = { status: 'killed', usage_complete: false, ...spent(1) }
+    expect([agentOf('unanswered'), endsOf('unanswered')]).toMatchObject([ended, [{ code: 'timed_out' }]])
+    expect([agentOf('silent'), endsOf('silent')]).toMatchObject([ended, [{ code: 'stalled' }]])
+    expect([agentOf('stalled'), endsOf('stalled')]).toMatchObject([{ ...ended, ...spent(0) }, [{ code: 'stalled' }]])
+    expect([agentOf('stuck-tool'), endsOf('stuck-tool')]).toMatchObject([
+      { ...ended, usage_complete: true },
+      [{ code: 'timed_out' }],
+    ])
+    expect(requestsOf('turns')).toBe(3)
+    expect([agentOf('turns'), endsOf('turns')]).toMatchObject([
+      { status: 'limit', error_class: 'max_turns', usage_complete: true, ...spent(3) },
+      [{ code: 'turn_limit' }],
+    ])
+    expect(agentOf('turns').cost_usd).toBeCloseTo(3 * USD, 10)
   })
 
   test('when the budget is used up', async () => {
