@@ -50,7 +50,7 @@ function agentRows({ started, file, session }: AgentFacts, row: LabelledRow): st
 
 function spendRows(facts: AgentFacts, row: LabelledRow): string[] {
   const { file } = facts
-  const usage = facts.usage ?? file?.tokens
+  const usage = facts.usage ?? (file && (file.turns ?? 0) > 0 ? file.tokens : undefined)
   if (!usage) return []
   const cost: Cost | undefined = facts.cost ?? (file && { usd: file.cost_usd ?? null, source: file.cost_source })
   const turns = facts.usage?.turns ?? file?.turns ?? 0

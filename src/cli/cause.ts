@@ -12,6 +12,8 @@ export interface FinalNode {
   readonly visits: number
   readonly attempts: number
   readonly failure?: Failure | undefined
+  /** What a model wrote about its failures. */
+  readonly summary?: string | undefined
   /** Fan-outs: branches by how they came out. */
   readonly children?: { readonly total: number; readonly failed: number; readonly skipped: number } | undefined
 }
@@ -96,4 +98,15 @@ export function tailLines(failure: Failure): string[] {
     .map((row) => row.trimEnd())
     .filter((row) => row !== '')
     .slice(-TAIL_LINES)
+}
+
+const SUMMARY_CHARS = 600
+
+/** What a model wrote about the failures of the node where it began; facts are told before it. */
+export function generatedSummary(failure: Failure, nodes: readonly FinalNode[]): string | undefined {
+  const origin = originAttempt(failure)
+  const path = origin === undefined ? undefined : parseAttemptId(origin)?.path
+  const text = cleanLine(nodes.find((node) => node.path === path)?.summary ?? '')
+  if (text === '') return undefined
+  return text.length <= SUMMARY_CHARS ? text : `${text.slice(0, SUMMARY_CHARS - 1)}…`
 }

@@ -7,7 +7,7 @@ import type { Budget } from '../core/pipeline.ts'
 import { count, counted, elapsed, spend, tokens, usd } from './terminal/amounts.ts'
 import { glyph, line, markOf, paint, piece, symbol, type Look } from './terminal/style.ts'
 import { cleanLine, cut, padEnd, wrap } from './terminal/text.ts'
-import { causeChain, failedSentence, originAttempt, tailLines, type FinalNode } from './cause.ts'
+import { causeChain, failedSentence, generatedSummary, originAttempt, tailLines, type FinalNode } from './cause.ts'
 
 /** What final.json says, and what the caller knows besides. */
 export interface Closing {
@@ -48,6 +48,9 @@ export function renderClosing(run: Closing, look: Look): string[] {
     lines.push(...sentenceLines(run, run.failure, look), '', ...chainLines(run, run.failure, look))
     const tail = wide ? tailLines(originalCause(run.failure)) : []
     if (tail.length > 0) lines.push('', ...labelled('last lines', tail, look))
+    const summary = wide ? generatedSummary(run.failure, run.nodes) : undefined
+    if (summary !== undefined)
+      lines.push('', ...labelled('summary', wrap(`(generated) ${summary}`, look.columns - LABEL_COLUMNS - 4), look))
   }
   const hooks = hookLines(run, look)
   if (hooks.length > 0) lines.push(...(run.failure ? [''] : []), ...hooks)

@@ -249,6 +249,12 @@ describe('attempt show', () => {
     expect(text).toContainEqual(expect.stringContaining('and 2480 more in agent.json'))
   })
 
+  test('one whose client tells no usage has no line about it', () => {
+    const silent = { cli: 'command', turns: 0, tokens: usage(0, 0), cost_usd: null, final_text: 'hm', status: 'ok' }
+    const text = renderAttempt({ ...base, agent: silent }, look)
+    expect(text.slice(1, 3)).toEqual([' agent     command   claude-sonnet-5   (escalation)', ' said      hm'])
+  })
+
   test('while it runs: what the journal tells', () => {
     const told = { usage: usage(500, 7, { turns: 2 }), cost: { usd: 0.01, source: 'computed' as const } }
     const progress: Event = { type: 'attempt.progressed', ...at('fix'), ...told, session: { id: 'c-9' } }
@@ -301,7 +307,7 @@ describe('questions of an agent', () => {
     type: 'gate.opened',
     node: 'plan',
     visit: 1,
-    question: 'plan needs input',
+    question: 'Which database?\nAnd when?',
     choices: ['answer', 'reject'],
     reject: ['reject'],
     questions: [
@@ -333,8 +339,8 @@ describe('questions of an agent', () => {
   })
 
   test('as one line', () => {
-    expect(eventText(opened).what).toContain(
-      'plan needs input (answer, reject) 1. Which database? (for the cart) [Postgres, SQLite] 2. And when?',
+    expect(eventText(opened).what).toMatch(
+      /^waits for an answer: 1\. Which database\? \(for the cart\) \[Postgres, SQLite\] 2\. And when\? .* \(answer, reject\)$/,
     )
   })
 })

@@ -64,6 +64,14 @@ const step = (event: { readonly node: string; readonly visit: number; readonly a
 const ownerOf = (event: { readonly node?: string | undefined; readonly visit?: number | undefined }): string =>
   event.node ?? 'run'
 
+/** An agent's questions with their options; the gate's own question is their sum. */
+function askedText({ question, questions = [] }: EventOf<'gate.opened'>): string {
+  if (questions.length === 0) return question
+  return questions.map((asked, at) => `${questions.length > 1 ? `${at + 1}. ` : ''}${questionText(asked)}`).join('  ')
+}
+
+const STALL_ACTIONS: { readonly [action: string]: string } = { end: 'it is ended', wait: 'it goes on' }
+
 /** `, claude claude-sonnet-5 (fallback)`. */
 function byAgent({ agent, model, chosen }: EventOf<'attempt.started'>): string {
   if (agent === undefined) return ''
@@ -193,14 +201,7 @@ const TEXT: { readonly [T in EventType]: Text<T> } = {
     progress: !event.passed,
   }),
   'gate.opened': (event) =>
-    told(
-      'gate',
-      place(event),
-      [
-        `waits for an answer: ${event.question} (${event.choices.join(', ')})`,
-        ...(event.questions ?? []).map((question, index) => `${index + 1}. ${questionText(question)}`),
-      ].join('  '),
-    ),
+    told('gate', place(event), `waits for an answer: ${askedText(event)} (${event.choices.join(', ')})`),
   'gate.answered': (event) =>
     told(
       'success',
@@ -233,7 +234,11 @@ const TEXT: { readonly [T in EventType]: Text<T> } = {
     ),
   'outcome.conflict': (event) => told('error', step(event), event.message),
   'stall.detected': (event) =>
-    told('timeout', step(event), `stalled: ${event.reason} for ${elapsed(event.idle_ms)}, ${event.action}`),
+    told(
+      'timeout',
+      step(event),
+      `stalled: ${event.reason} for ${elapsed(event.idle_ms)}, ${STALL_ACTIONS[event.action] ?? event.action}`,
+    ),
   'processes.ended': (event) =>
     told(
       'canceled',

@@ -161,14 +161,20 @@ const FOLD: { readonly [T in EventType]: Fold<T> } = {
   'processes.ended': nothing,
   'log.capped': nothing,
   'budget.reserved': nothing,
-  'summary.started': nothing,
+  'summary.started': (view, event) => {
+    const node = nodeAt(view, event.node)
+    if (node) node.note = 'its failures are summed up'
+  },
   'summary.failed': (view, event) => {
     const node = nodeAt(view, event.node)
-    if (node) spendOnce(node, event.usage, event.cost)
+    if (!node) return
+    node.note = undefined
+    spendOnce(node, event.usage, event.cost)
   },
   'failure.summarized': (view, event) => {
     const node = nodeAt(view, event.node)
     if (!node) return
+    node.note = undefined
     node.summary = event.text
     spendOnce(node, event.usage, event.cost)
   },
