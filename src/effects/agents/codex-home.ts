@@ -66,6 +66,8 @@ const argument = (spec: Pick<AgentSpec, 'args'>, key: string): string | undefine
  * at OPENAI_API_KEY (seen with 0.169.0). What another provider takes is its own business, except a variable that is named.
  */
 export function credentialProblem(spec: AgentSpec, env: Environment, userHome: string): string | undefined {
+  // A program in its place may bring its own.
+  if (spec.program !== undefined && path.basename(spec.program) !== 'codex') return undefined
   const isolated = spec.home === 'isolated'
   // The home of an isolated one is made for the attempt: nothing is in it.
   const home = isolated ? undefined : codexHome({ isolated, env, home: userHome })

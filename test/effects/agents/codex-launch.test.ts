@@ -129,6 +129,8 @@ describe('credentials', () => {
     expect(problem({}, homeWith({ '.codex/config.toml': 'cli_auth_credentials_store = "keyring"' }))).toBeUndefined()
     expect(problem({}, homeWith({ '.codex/config.toml': 'model_provider = "mine"' }))).toBeUndefined()
     expect(problem({}, homeWith({}), { args: ['--oss'] })).toBeUndefined()
+    expect(problem({}, homeWith({}), { program: '/opt/our-codex' })).toBeUndefined()
+    expect(problem({}, homeWith({}), { program: '/opt/bin/codex' })).toMatch('no credentials')
   })
 
   test('the variable that a provider names', () => {
