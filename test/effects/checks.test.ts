@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { FailureReport } from '../../src/core/failure.ts'
 import type { JsonObject } from '../../src/core/json.ts'
 import type { Check, Rule } from '../../src/core/pipeline.ts'
@@ -156,6 +156,63 @@ test('the schema of all outputs', async () => {
   expect(await judged(workbench(), 'true', rule)).toMatchObject({
     code: 'invalid_output',
     message: expect.stringMatching(/^the outputs do not fit the schema: .* at n$/),
+  })
+})
+
+describe.each(['git', 'listing'])('several attempts of a visit (%s)', (kind) => {
+  const failed = {
+    code: 'check_failed',
+    class: 'deterministic',
+    message: 'm',
+    source: 'check',
+    signature: 's',
+  } as const
+
+  /** Runs the scripts as attempts of one visit; the messages of the check after each. */
+  async function judgedInTurn(rule: Rule, scripts: readonly string[]): Promise<(string | undefined)[]> {
+    const bench = workbench()
+    if (kind === 'git') committed(bench, { 'old.txt': 'old\nTODO from before\n' })
+    else write(bench.cwd, { 'old.txt': 'old\nTODO from before\n' })
+    const messages: (string | undefined)[] = []
+    for (const [index, script] of scripts.entries()) {
+      const number = index + 1
+      const prior = scripts.slice(0, index).map((_, at) => ({ attempt_id: `build@1.${at + 1}`, failure: failed }))
+      await bench.run(script, {
+        node: { checks: [ruleCheck(rule)] },
+        attempt: { attempt: number, id: `build@1.${number}`, max: 9, prior },
+      })
+      const { run: _, ...asked } = check('', { attempt_id: `build@1.${number}`, id: `build@1.${number}#check:0` })
+      messages.push((await bench.start({ ...asked, rule }).done).failure?.message)
+    }
+    return messages
+  }
+
+  test('a file outside the scope stays wrong until it is taken back', async () => {
+    const scripts = [
+      'echo x > stray; cp old.txt ../kept; echo more >> old.txt',
+      'mkdir src; echo ok > src/a',
+      'rm stray',
+      'cp ../kept old.txt',
+    ]
+    expect(await judgedInTurn({ scope: ['src/**'] }, scripts)).toEqual([
+      'outside of the scope (src/**): stray was created; old.txt was changed',
+      'outside of the scope (src/**): stray was created; old.txt was changed',
+      'outside of the scope (src/**): old.txt was changed',
+      undefined,
+    ])
+  })
+
+  test('forbidden text stays wrong until it is taken back', async () => {
+    const scripts = [
+      'printf "a\\nFIXME mine\\n" > new.txt',
+      'echo more >> new.txt',
+      'grep -v FIXME new.txt > n; mv n new.txt',
+    ]
+    expect(await judgedInTurn(forbid({ patterns: ['FIXME'] }), scripts)).toEqual([
+      'forbidden: new.txt:2 matches FIXME',
+      'forbidden: new.txt:2 matches FIXME',
+      undefined,
+    ])
   })
 })
 
