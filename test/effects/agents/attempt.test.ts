@@ -141,10 +141,13 @@ describe('the record of an attempt', () => {
     const { observed, record } = await run([
       { type: 'call', id: 'c', endedAt: AT, model: 'm', tokens: { ...tokens, output: 1 }, usd: 0.001 },
       { type: 'call', id: 'c', endedAt: AT + 5, model: 'm', tokens, usd: 0.01 },
+      { type: 'alive' },
+      { type: 'call', id: 'c', endedAt: AT + 9, model: 'm', tokens: { ...tokens, output: 60 }, usd: 0.02 },
       DONE,
     ])
+    // What is put on record stays so; the sums know better.
     expect(ofType(observed, 'model.called')).toMatchObject([{ usage: { output: 50 }, cost: { usd: 0.01 } }])
-    expect(record()).toMatchObject({ turns: 1, tokens: { output: 50 }, cost_usd: 0.01 })
+    expect(record()).toMatchObject({ turns: 1, tokens: { output: 60 }, cost_usd: 0.02 })
   })
 
   test('a failed request is on record with its failure code', async () => {
