@@ -99,7 +99,11 @@ export class CodexReader implements AgentReader {
   }
 
   end(exit: AgentExit, at: number): { readonly events: readonly AgentEvent[]; readonly verdict: Verdict } {
+    // Its last word may lack its line end.
+    const events = [...this.stdout(exit.rest, at)]
     const spent = this.#spent()
+    if (spent) events.push(spent)
+    if (this.#final === 'completed' && this.#toldAnswer !== this.#answer?.text) events.push(this.#result())
     const verdict = codexVerdict(
       {
         started: this.#thread !== undefined,
@@ -113,8 +117,7 @@ export class CodexReader implements AgentReader {
       exit,
       at,
     )
-    const late = this.#final === 'completed' && this.#toldAnswer !== this.#answer?.text
-    return { events: [...(spent ? [spent] : []), ...(late ? [this.#result()] : [])], verdict }
+    return { events, verdict }
   }
 
   #started(thread: string | undefined): readonly AgentEvent[] {

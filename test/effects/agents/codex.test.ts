@@ -319,6 +319,15 @@ describe('failures', () => {
     })
   })
 
+  test('an end of its turn without an end of its line counts', () => {
+    const turn = lines('success')
+    expect(replay(codex, { lines: turn.slice(0, -1), exit: { rest: turn.at(-1)! } }).record).toMatchObject({
+      status: 'ok',
+      final_text: 'fine',
+      usage_complete: true,
+    })
+  })
+
   test('ended after its turn was complete it has succeeded', () => {
     expect(record('success', { signal: 'SIGTERM', ended: 'result' })).toMatchObject({ status: 'ok', error_class: null })
     expect(record('success', FAILED)).toMatchObject({
