@@ -17,8 +17,8 @@ export type Ending = Omit<ApiResult, 'requests' | 'usage_complete'>
 const LONGEST_WAIT_MS = 5_000
 /** Between questions whether it may spend now, and how many of them. */
 const FIRST_WAIT_MS = 100
-const NEXT_WAIT_MS = 2_000
-const MOST_ASKED = 1_000
+const NEXT_WAIT_MS = 1_000
+const MOST_ASKED = 3_600
 /** Nobody gives back what is spent, and nobody answers when the run is gone. */
 const FINAL = /\bused up\b|nobody answers|has ended/
 const KILLED: Ending = { status: 'killed', message: 'ended by a signal' }

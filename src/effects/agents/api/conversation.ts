@@ -110,7 +110,10 @@ class Conversation {
       await this.#runTools(toolUses)
       return undefined
     }
-    if (!request.output_schema) return { status: 'ok', text }
+    if (!request.output_schema) {
+      if (text === '') wire.say({ type: 'warning', message: 'the model ended without a word' })
+      return { status: 'ok', text }
+    }
     const found = structuredIn(text, request.output_schema)
     if ('value' in found) return { status: 'ok', text, structured: found.value }
     return this.#nudge(found.problem, text)
