@@ -157,7 +157,7 @@ nodes:
 })
 
 test('a limit is waited for, also when the process is killed meanwhile', async () => {
-  const limited: Turn = { error: { status: 429, message: 'slow down', headers: { 'retry-after': '8' } } as never }
+  const limited: Turn = { error: { status: 429, message: 'slow down', headers: { 'retry-after': '6' } } }
   await scene(
     { work: { turns: [limited, say('Done.')], after: 'repeat-last' } },
     `name: limited
