@@ -7,6 +7,7 @@ import { startTelemetry } from './telemetry/telemetry.ts'
 
 export { agent, call, child, fanout, gate, pipeline, run, wait } from './pipeline/builder.ts'
 export type {
+  AgentChoiceOption,
   AgentOptions,
   CallOptions,
   CheckOption,
@@ -16,9 +17,11 @@ export type {
   HookOption,
   NodeDefinition,
   NodeOptions,
+  OtherAgentOption,
   ParamOption,
   PipelineDefinition,
   PipelineOptions,
+  PriceOption,
   RetryOption,
   RouteOption,
   RunOptions,
