@@ -13,6 +13,9 @@ const ALIVE: Events = [{ type: 'alive' }]
 /** Its own tool for the structured answer: no work on anything. */
 const ANSWER_TOOL = 'StructuredOutput'
 
+/** A tool that was taken away is refused by a result, without an event. */
+const DISABLED_TOOL = /^<tool_use_error>.*\b(\w+) is disabled for this session/
+
 export class ClaudeReader implements AgentReader {
   readonly #request: AgentRequest
   readonly #requests = new ClaudeRequests()
@@ -158,17 +161,18 @@ export class ClaudeReader implements AgentReader {
   }
 
   #toolFinished(block: Fields, at: number): Events {
+    const output = contentText(block['content'])
+    const disabled = DISABLED_TOOL.exec(output)?.[1]
+    if (disabled !== undefined) this.#denied.push(disabled)
     const id = asText(block['tool_use_id'])
     const name = id === undefined ? undefined : this.#tools.get(id)
     if (id === undefined || name === undefined) return []
     this.#tools.delete(id)
-    const output = contentText(block['content'])
     const ok = block['is_error'] !== true
     if (ok) {
       this.#worked ||= name !== ANSWER_TOOL
       return [{ type: 'tool.finished', id, ok, output, at }]
     }
-    if (/^<tool_use_error>.*is disabled for this session/.test(output)) this.#denied.push(name)
     const code = /^Exit code (\d+)\b/.exec(output)?.[1]
     // A command that ran and failed is work, too.
     this.#worked ||= code !== undefined

@@ -26,9 +26,9 @@ export const asList = (value: unknown): readonly unknown[] => (Array.isArray(val
 export const asRecords = (value: unknown): readonly Fields[] =>
   asList(value).flatMap((item) => (asFields(item) ? [item as Fields] : []))
 
-/** A count or an amount: finite and not below 0. */
+/** A count or an amount: not below 0, and small enough to calculate with. */
 export const asAmount = (value: unknown): number | undefined =>
-  typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined
+  typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : undefined
 
 /** Epoch ms of an ISO 8601 text. */
 export function asTime(value: unknown): number | undefined {
