@@ -3,6 +3,7 @@
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { AgentEvent, AgentExit } from '../../../src/effects/agents/adapter.ts'
 import { codex } from '../../../src/effects/agents/codex.ts'
@@ -183,6 +184,26 @@ describe('requests', () => {
       usage_complete: true,
     })
   })
+})
+
+test('a rollout that is cut or holds anything is no reason to claim more than is known', () => {
+  const [stream, whole] = [lines('tools'), rollout('tools')]
+  const anything = fc.oneof(fc.string(), fc.json(), fc.constant('{"type":"token_usage_record","payload":{"usage":7}}'))
+  fc.assert(
+    fc.property(fc.nat(whole.length), fc.array(fc.tuple(fc.nat(whole.length), anything)), (kept, noise) => {
+      const side = whole.slice(0, kept)
+      for (const [index, line] of noise) side.splice(index, 0, line)
+      for (const exit of [{ exitCode: 0 }, { signal: 'SIGKILL' }]) {
+        // All of its stream: the sum at its end is the truth. Without its end: only a whole rollout is.
+        const { tokens, usage_complete } = replay(codex, { lines: stream, side, exit }).record
+        if (usage_complete) expect(tokens).toEqual(record('tools').tokens)
+        const cut = replay(codex, { lines: stream.slice(0, -1), side, exit }).record
+        expect(cut.status).not.toBe('ok')
+        expect(cut.tokens.input).toBeLessThanOrEqual(tokens.input)
+      }
+    }),
+    { numRuns: 50 },
+  )
 })
 
 describe('limit of turns', () => {
