@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { AgentSpec } from '../../core/agent.ts'
+import type { Environment } from '../environment.ts'
 import type { AgentAdapter, AgentLaunch, AgentRequest } from './adapter.ts'
 import { endpointOf } from './api/endpoint.ts'
 import { optionsOf } from './api/options.ts'
@@ -69,10 +70,13 @@ function launch(request: AgentRequest): AgentLaunch | { readonly problem: string
     args: spec.program === undefined ? [PROGRAM] : [],
     stdin: `${JSON.stringify(asked)}\n`,
     dialogue: true,
-    // The key is in the request: neither the program's environment nor that of its commands has it.
-    env: keyVariable === undefined ? {} : { [keyVariable]: '' },
+    env: withoutKey(env, asked.api_key),
   }
 }
+
+/** The key is in the request: neither the program's environment nor that of its commands has it, under whatever name. */
+const withoutKey = (env: Environment, key: string): Environment =>
+  Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (key !== '' && value === key ? [[name, '']] : [])))
 
 /** The tools it may use, in their usual order. */
 function toolsOf(spec: AgentSpec): ToolName[] | { readonly problem: string } {

@@ -196,9 +196,12 @@ describe('what is not clear is refused', () => {
 
   test('all of it when writing fails half way', async () => {
     put('x', 'one\n')
-    put('file', 'no directory\n')
-    await refusal('*** Begin Patch\n*** Update File: x\n@@\n-one\n+two\n*** Add File: file/inner\n+new\n')
-    expect(get('x')).toBe('one\n')
+    // The second file is a directory by then.
+    const said = await refusal(
+      '*** Begin Patch\n*** Update File: x\n@@\n-one\n+two\n*** Add File: d/inner\n+new\n*** Add File: d\n+new\n',
+    )
+    expect(said).toContain('Nothing was changed')
+    expect([get('x'), existsSync(join(root, 'd/inner'))]).toEqual(['one\n', false])
   })
 
   test.each(['../out.txt', '/etc/out.txt', 'link/out.txt', 'dangling'])('paths outside: %s', async (name) => {

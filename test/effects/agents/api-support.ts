@@ -15,7 +15,7 @@ import { agentRequest, type RequestChanges } from './contract.ts'
 
 export const FORMATS: readonly WireFormat[] = ['anthropic', 'openai', 'openai-compatible']
 const MODELS = { anthropic: 'claude-sonnet-4-5', openai: 'gpt-5', 'openai-compatible': 'kimi-k2' } as const
-const KEY = 'a-key-nobody-may-see'
+export const KEY = 'a-key-nobody-may-see'
 
 export interface Played {
   readonly record: AgentRecord

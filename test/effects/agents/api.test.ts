@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, test } from 'vitest'
 import { isAlive } from '../../../src/effects/proc.ts'
 import { startProvider, type Turn } from '../../agents/support/scripted-provider.mjs'
-import { apiRequest, FORMATS, inCwd, launchApi, playApi } from './api-support.ts'
+import { apiRequest, FORMATS, inCwd, KEY, launchApi, playApi } from './api-support.ts'
 
 const shell = (command: string): Turn => ({ tools: [{ name: 'shell', args: { command } }] })
 
@@ -106,7 +106,7 @@ describe.concurrent('what it may', () => {
       { asProcess: true },
     )
     expect(record.tool_calls[0]?.output_tail).toContain('PATH=')
-    expect(lines.join('\n')).not.toContain('ANTHROPIC_API_KEY')
+    expect(lines.join('\n')).not.toContain(KEY)
     expect(provider.requests[0]?.headers['x-api-key']).toBe('<blank>')
   })
 

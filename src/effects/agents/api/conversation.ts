@@ -15,7 +15,7 @@ export interface ConversationParts {
   readonly request: ApiRequest
   readonly model: LanguageModel
   readonly wire: Wire
-  /** What commands get: without the provider's key. */
+  /** What commands get; the provider's key is not in it. */
   readonly toolEnv: NodeJS.ProcessEnv
   readonly signal: AbortSignal
 }

@@ -31,13 +31,9 @@ export async function serve(around: Surroundings): Promise<number> {
 async function talk(request: ApiRequest, wire: Wire, { env, signal }: Surroundings): Promise<ApiResult> {
   try {
     const model = modelOf(request, env)
-    return await converse({ request, model, wire, toolEnv: withoutKey(env, request.api_key), signal })
+    return await converse({ request, model, wire, toolEnv: env, signal })
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     return { status: 'error', error_class: 'unknown', message, requests: 0, usage_complete: false }
   }
 }
-
-/** The environment without the provider's key, under whatever name. */
-const withoutKey = (env: NodeJS.ProcessEnv, key: string): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(env).filter(([, value]) => key === '' || value !== key))
