@@ -55,7 +55,7 @@ export class AgentWork {
       ...base,
       prompt: number === 1 ? prompt : `The limit that stopped you is over. Go on with your task.\n\n${prompt}`,
       launch: number,
-      session: number === 1 ? asked.session : (this.#session() ?? asked.session),
+      session: number === 1 ? asked.session : this.#session(),
       newSessionId: sessionIdOf(ground.context.runId, command.id, number),
     }
     const launch = adapter.launch(request)
@@ -112,10 +112,13 @@ export class AgentWork {
     }
   }
 
+  /** As far as it is known; of one that it went on with, what was known before still counts. */
   #session(): Session | undefined {
-    const id = this.record.sessionId
-    const { totals } = this.record
-    return id === undefined ? undefined : { id, agent: this.spec.use, ...(totals && { totals }) }
+    const before = this.#parts.asked.session
+    const id = this.record.sessionId ?? before?.id
+    if (id === undefined) return undefined
+    const totals = this.record.totals ?? (before?.id === id ? before.totals : undefined)
+    return { id, agent: this.spec.use, ...(totals && { totals }) }
   }
 
   process({ ending }: ClientEnd): ProcessFacts {

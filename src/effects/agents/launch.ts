@@ -24,7 +24,7 @@ export interface ClientPlan {
   /** What is left of the attempt's working time. */
   readonly timeoutMs: number | undefined
   /** Everything the reader understood, as it comes. */
-  readonly take: (event: AgentEvent, at: number) => void
+  readonly take: (event: AgentEvent) => void
 }
 
 export interface ClientEnd {
@@ -127,19 +127,16 @@ export class ClientRun {
 
   /** A reader never throws; one that does costs its line, not the attempt. */
   #read(read: () => readonly AgentEvent[] | undefined): void {
-    let events: readonly AgentEvent[] | undefined
     try {
-      events = read()
+      for (const event of read() ?? []) this.#take(event)
     } catch (error) {
-      const message = `a line of the client could not be read: ${messageOf(error)}`
-      events = [{ type: 'warning', message }]
+      this.#plan.take({ type: 'warning', message: `a line of the client could not be read: ${messageOf(error)}` })
     }
-    for (const event of events ?? []) this.#take(event, Date.now())
   }
 
-  #take(event: AgentEvent, at: number): void {
+  #take(event: AgentEvent): void {
     this.#stalls.event(event)
-    this.#plan.take(event, at)
+    this.#plan.take(event)
     if (event.type === 'result') this.#resultSeen = true
     else if (event.type === 'limit') this.#child.end({ cause: 'limit' })
     else if (event.type === 'reserve') void this.#reserve(event)
@@ -198,7 +195,7 @@ export class ClientRun {
       skipped > 0 ? [`${skipped} lines were longer than ${LIMITS.streamLineBytes} bytes and were not read`] : []
     try {
       const { events, verdict } = this.#reader.end(exit, Date.now())
-      for (const event of events) this.#plan.take(event, Date.now())
+      for (const event of events) this.#plan.take(event)
       if (events.some((event) => event.type === 'result')) this.#resultSeen = true
       if (warnings.length === 0) return verdict
       return { ...verdict, usageComplete: false, warnings: [...(verdict.warnings ?? []), ...warnings] }

@@ -57,7 +57,7 @@ export class EventRecorder {
 
   /** Takes an event as the reader gave it. */
   take(told: AgentEvent): void {
-    const event = this.#distinct(told)
+    const event = this.#distinct(timed(told))
     const { record, standing } = this.#options
     if (event.type !== 'call' || event.id === undefined || event.id !== this.#pending?.event.id) this.#tellPending()
     if (record.add(event)) this.#tellUsage()
@@ -205,5 +205,21 @@ export class EventRecorder {
       usage,
       cost: computed === undefined ? { usd: null, source: 'unknown' } : { usd: computed, source: 'computed' },
     }
+  }
+}
+
+/** The latest time that a date can tell (ECMA-262, 21.4.1.1). */
+const LATEST_MS = 8.64e15
+
+/** A client may tell times that are none; then it is now. */
+function timed<E extends AgentEvent>(event: E): E {
+  const time = (at: number | undefined): number =>
+    at !== undefined && Number.isFinite(at) && Math.abs(at) < LATEST_MS ? at : Date.now()
+  if ('at' in event) return { ...event, at: time(event.at) }
+  if (event.type !== 'call') return event
+  return {
+    ...event,
+    endedAt: time(event.endedAt),
+    ...(event.startedAt !== undefined && { startedAt: time(event.startedAt) }),
   }
 }

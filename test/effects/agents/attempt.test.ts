@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { AgentExit, AgentRequest } from '../../../src/effects/agents/adapter.ts'
+import { fromTimestamp } from '../../../src/core/time.ts'
 import { readStat } from '../../../src/effects/proc.ts'
 import { maskOf, ofType, until } from '../support.ts'
 import { agentBench, fakeAdapter, type Line } from './support.ts'
@@ -174,6 +175,30 @@ describe('the record of an attempt', () => {
     expect(record().turns).toBe(2_100)
   })
 
+  test('a version that the stream does not tell is asked of the program', async () => {
+    const { run } = agentBench(fakeAdapter({ program: 'fake-client.mjs', versions: ['1.0.x'] }))
+    const { record, observed } = await run([DONE], { fake: { DELAY_MS: '300' } })
+    expect(record().cli_version).toBe('1.0.0')
+    expect(ofType(observed, 'warning.raised')).toEqual([])
+  })
+
+  test('times that are none are those of arrival', async () => {
+    const { run } = agentBench(fakeAdapter())
+    const { outcome, observed } = await run([
+      '{"type":"tool.started","id":"t","name":"Bash","input":null,"at":1e300}',
+      '{"type":"tool.finished","id":"t","ok":true,"output":"","at":null}',
+      '{"type":"call","endedAt":null}',
+      DONE,
+    ])
+    expect(outcome.failure).toBeUndefined()
+    const times = [
+      ...ofType(observed, 'tool.started').map((event) => event.started_at),
+      ...ofType(observed, 'model.called').map((event) => event.ended_at),
+    ]
+    expect(times).toHaveLength(2)
+    for (const time of times) expect(Math.abs(Date.now() - fromTimestamp(time))).toBeLessThan(60_000)
+  })
+
   test('an unknown version is warned about once per run', async () => {
     const { run } = agentBench(fakeAdapter({ versions: ['2.1.x'] }))
     const first = await run(WORK)
@@ -272,8 +297,11 @@ describe('what an agent is asked', () => {
     const requests: AgentRequest[] = []
     const { run } = agentBench(fakeAdapter({ requests }))
     const session = { id: 's', agent: 'claude', totals: { ...tokens, cost_usd: 1 } }
-    await run([DONE], { spec: { session: 'continue' }, attempt: { session } })
+    const done = run([DONE], { spec: { session: 'continue' }, attempt: { session } })
+    await done
     expect(seen(requests).session).toEqual(session)
+    // It did not tell anything new of it: what was known goes on to the next attempt.
+    expect((await done).outcome.session).toEqual(session)
   })
 
   test('an allow-list leaves what it names and what every program needs', async () => {

@@ -34,7 +34,7 @@ describe('failures', () => {
 
   test('every error class has its code and says something', async () => {
     const { run } = agentBench(fakeAdapter())
-    for (const [index, errorClass] of ERROR_CLASSES.entries()) {
+    const each = ERROR_CLASSES.map(async (errorClass, index) => {
       const verdict: Partial<Verdict> = { status: 'error', errorClass, httpStatus: 418, usageComplete: true }
       const { outcome, record } = await run([{ verdict }], { attempt: named(index + 1) })
       expect(outcome.failure).toMatchObject({
@@ -43,8 +43,9 @@ describe('failures', () => {
       })
       expect(outcome.failure?.message).toMatch(/^claude: .{8,}/)
       expect(record()).toMatchObject({ status: 'error', error_class: errorClass, http_status: 418 })
-    }
-  }, 60_000)
+    })
+    await Promise.all(each)
+  })
 
   test('what the provider said is the message; what the agent did last is in the details', async () => {
     const { run } = agentBench(fakeAdapter())
@@ -106,6 +107,12 @@ describe('failures', () => {
       code: 'config_invalid',
       message: 'claude: max_turns is not known to it',
     })
+  })
+
+  test('arguments that the system does not take', async () => {
+    const launch = () => ({ file: 'sh', args: ['-c', `: ${'x'.repeat(200_000)}`] })
+    const { outcome } = await agentBench(fakeAdapter({ launch })).run([])
+    expect(outcome.failure).toMatchObject({ code: 'config_invalid', source: 'agent' })
   })
 
   test('a status file beside a failure does not make it a success', async () => {

@@ -28,6 +28,8 @@ export type Line = AgentEvent | { readonly verdict: Partial<Verdict> } | string
 export interface FakeOptions {
   readonly reportsCost?: boolean
   readonly versions?: readonly string[]
+  /** Its own name, by which it is asked for its version. */
+  readonly program?: string
   /** Over what the adapter launches. */
   readonly launch?: (request: AgentRequest) => Partial<AgentLaunch>
   /** Requests are added to it as they come. */
@@ -39,6 +41,7 @@ export interface FakeOptions {
 export function fakeAdapter({
   reportsCost = true,
   versions = [],
+  program,
   launch,
   requests,
   exits,
@@ -46,7 +49,8 @@ export function fakeAdapter({
   return {
     name: 'claude',
     versions,
-    parseVersion: () => undefined,
+    ...(program !== undefined && { program }),
+    parseVersion: (output) => /^fake (\S+)$/m.exec(output)?.[1],
     flags: [],
     credentialProblem: () => undefined,
     reportsCost,
