@@ -1,4 +1,6 @@
-// Owns: what subagents of OpenCode have spent: their conversations are in its database, beside the stream. Read only.
+// Owns: the database of OpenCode: where it is, and what subagents have spent, whose conversations are in it and not in the
+// stream. Read only.
+import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type * as Sqlite from 'node:sqlite'
@@ -9,10 +11,46 @@ import { tokensOf } from './opencode-tokens.ts'
 const MAX_SESSIONS = 200
 const MAX_MESSAGES = 5_000
 
-/** `<data>/opencode/opencode.db`, as 1.18 has it. */
-export function databaseOf({ env, home }: AgentRequest): string {
-  const data = env['XDG_DATA_HOME'] || join(home, '.local', 'share')
-  return env['OPENCODE_DB'] || join(data, 'opencode', 'opencode.db')
+/**
+ * `<data>/opencode/opencode.db`, as 1.18 has it. In an isolated home each new conversation has a database of its own:
+ * clients that start at the same time in a home without one would all make its tables, and all but one of them fail.
+ */
+export function databaseOf(request: AgentRequest): string {
+  const { env, home, isolated, session, newSessionId } = request
+  const folder = join(env['XDG_DATA_HOME'] || join(home, '.local', 'share'), 'opencode')
+  if (env['OPENCODE_DB']) return env['OPENCODE_DB']
+  if (!isolated) return join(folder, 'opencode.db')
+  return (session && databaseWith(folder, session.id)) ?? join(folder, `opencode-${newSessionId}.db`)
+}
+
+function databaseWith(folder: string, session: string): string | undefined {
+  try {
+    const files = readdirSync(folder).filter((name) => name.startsWith('opencode') && name.endsWith('.db'))
+    return files.map((name) => join(folder, name)).find((file) => holds(file, session))
+  } catch {
+    return undefined
+  }
+}
+
+function holds(file: string, session: string): boolean {
+  try {
+    return inDatabase(
+      file,
+      (database) => database.prepare('SELECT 1 FROM session WHERE id = ?').get(session) !== undefined,
+    )
+  } catch {
+    return false
+  }
+}
+
+function inDatabase<T>(file: string, ask: (database: Sqlite.DatabaseSync) => T): T {
+  const { DatabaseSync } = createRequire(import.meta.url)('node:sqlite') as typeof Sqlite
+  const database = new DatabaseSync(file, { readOnly: true })
+  try {
+    return ask(database)
+  } finally {
+    database.close()
+  }
 }
 
 /**
@@ -26,13 +64,7 @@ export function childSpend(
 ): { readonly events: readonly AgentEvent[]; readonly complete: boolean } {
   if (sessions.length === 0) return { events: [], complete: true }
   try {
-    const { DatabaseSync } = createRequire(import.meta.url)('node:sqlite') as typeof Sqlite
-    const database = new DatabaseSync(databaseOf(request), { readOnly: true })
-    try {
-      return read(database, sessions, at)
-    } finally {
-      database.close()
-    }
+    return inDatabase(databaseOf(request), (database) => read(database, sessions, at))
   } catch {
     return { events: [], complete: false }
   }

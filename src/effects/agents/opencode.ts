@@ -3,6 +3,7 @@
 import type { AgentAdapter, AgentLaunch, AgentRequest } from './adapter.ts'
 import type { Environment } from '../environment.ts'
 import { permissionRules } from './opencode-permissions.ts'
+import { databaseOf } from './opencode-sessions.ts'
 import { OpencodeReader } from './opencode-stream.ts'
 import { withAnswerForm } from './structured-answer.ts'
 
@@ -38,6 +39,7 @@ function launch(request: AgentRequest): AgentLaunch {
       OPENCODE_PERMISSION: permissionRules(spec, request.env['OPENCODE_PERMISSION']),
       OPENCODE_DISABLE_AUTOUPDATE: '1',
       OPENCODE_DISABLE_SHARE: '1',
+      ...(request.isolated && { OPENCODE_DB: databaseOf(request) }),
       // Its working directory is where it is started, whatever a shell says.
       PWD: request.cwd,
       ...quietTelemetry(request.env),

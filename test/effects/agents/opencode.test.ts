@@ -249,6 +249,20 @@ describe('subagents', () => {
     expect(events.filter((event) => event.type === 'call' && event.subagent)).toHaveLength(2)
   })
 
+  test('in an isolated home each conversation has its own database, and is found again in it', () => {
+    const isolated = { home, isolated: true, spec: { use: 'opencode' as const } }
+    const databaseFor = (session?: string): string | undefined => {
+      const launched = opencode.launch(
+        agentRequest({ ...isolated, ...(session !== undefined && { session: { id: session } }) }),
+      )
+      return 'problem' in launched ? launched.problem : launched.env['OPENCODE_DB']
+    }
+    const own = path.join(home, '.local/share/opencode/opencode-11111111-2222-4333-8444-555555555555.db')
+    expect(databaseFor()).toBe(own)
+    expect(databaseFor('ses_grandchild')).toBe(path.join(home, '.local/share/opencode/opencode.db'))
+    expect(databaseFor('ses_unknown')).toBe(own)
+  })
+
   test('without it the record says that it does not know all', () => {
     const { record } = played('subagent', { request: { ...MODEL, home: '/nowhere' } })
     expect(record).toMatchObject({ status: 'ok', tokens: TWO, usage_complete: false })
