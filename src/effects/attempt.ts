@@ -78,7 +78,9 @@ function begin(standing: Standing, directories: WorkingDirectories, { command, p
   void run.done
     .then(async (ran) => {
       const outcome = finish(standing, { prepared, before, stay }, ran)
-      if (snapshot) {
+      // Who cancels does not want to wait for what nobody will ask.
+      if (snapshot && outcome.failure?.source === 'user') forget(snapshot)
+      else if (snapshot) {
         const found = await changesSince(snapshot, command.node.checks, stay.overlapped)
         recordChanges(ground.files, directory, found)
       }

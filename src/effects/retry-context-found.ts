@@ -40,8 +40,11 @@ function checkText(check: CheckRecord, told: Set<string>): string {
   const { name, exit_code: exitCode, signal, failure, diagnostics } = check
   const ended = exitCode !== null ? [`exit_code=${exitCode}`] : signal !== undefined ? [`signal=${signal}`] : []
   const message = failure && exitCode === null ? [failure.message] : []
-  const problems = diagnostics.slice(0, DIAGNOSTICS).map(problemLine)
-  const more = diagnostics.length - problems.length
+  // A rule's message names its first findings itself.
+  const named =
+    exitCode === null && diagnostics.every((found) => failure?.message.includes(`${found.file}:${found.line}`))
+  const problems = named ? [] : diagnostics.slice(0, DIAGNOSTICS).map(problemLine)
+  const more = named ? 0 : diagnostics.length - problems.length
   return [
     `--- Check: ${name}`,
     ...ended,

@@ -137,6 +137,8 @@ test('forbidden paths, also ignored ones, patterns and secrets, which are never 
     }),
   )
   expect(JSON.stringify([failure, verification(bench)])).not.toContain(key)
+  const patch = readFileSync(join(bench.runDir, 'attempts/build/1.1/diff.patch'), 'utf8')
+  expect(patch).toContain('+key = ***\n')
 })
 
 test('what cannot be known fails the check, and says why', async () => {

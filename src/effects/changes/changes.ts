@@ -6,6 +6,7 @@ import type { RunAttempt } from '../../core/commands.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import type { Check } from '../../core/pipeline.ts'
 import { ForbiddenText, type Finding } from '../checks/forbidden-text.ts'
+import { withoutSecrets } from '../checks/secret-formats.ts'
 import type { StepFiles } from '../run-files.ts'
 import { readBaseline, writeBaseline, type Baseline } from './baseline.ts'
 import { forgetTree, lookAtTree, treeChanges, type TreeSnapshot } from './git-tree.ts'
@@ -192,7 +193,7 @@ function listsOf(source: ChangeLists['source'], found: Partial<ChangeLists>): Ch
 /** Writes changes.json, and diff.patch when there is something to show. */
 export function recordChanges(files: StepFiles, directory: string, { changes, patch }: Found): void {
   files.write(directory, CHANGES_FILE, JSON.parse(JSON.stringify(changes)) as JsonObject)
-  if (patch !== '') files.write(directory, PATCH_FILE, patch)
+  if (patch !== '') files.write(directory, PATCH_FILE, withoutSecrets(patch))
 }
 
 /** changes.json of an attempt; undefined when it has none. */

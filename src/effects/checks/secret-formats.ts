@@ -33,6 +33,11 @@ export const SECRET_FORMATS: readonly SecretFormat[] = [
   },
 ]
 
+const ALL = new RegExp(SECRET_FORMATS.map(({ pattern }) => pattern.source).join('|'), 'g')
+
+/** The text with every secret of these formats taken out. */
+export const withoutSecrets = (text: string): string => text.replace(ALL, '***')
+
 /** The name of the first format that a line holds. */
 export const secretIn = (line: string): string | undefined =>
   SECRET_FORMATS.find(({ pattern }) => pattern.test(line))?.name
