@@ -8,13 +8,18 @@ import { parseAttemptId } from '../src/core/ids.ts'
 import { hasWork, pending } from '../src/core/pending.ts'
 import { summaryOf } from '../src/core/summary.ts'
 import { checkHeldScopes } from './support/held-scopes.ts'
+import { checkLiveState } from './support/live-state.ts'
 import { checkInvariants } from './support/invariants.ts'
 import { FAMILIES, goOn, randomScript, validPipeline, type Family } from './support/random-play.ts'
 import { World } from './support/world.ts'
 
 /** Seeds that found something once. */
-const KNOWN = { any: [1121, 1197, 1250, 1271, 1390, 1436, 1464, 1663, 1743, 2699], fail_fast: [462, 873, 1017] }
-const DEFAULT_SEEDS = { any: 110, fail_fast: 40 }
+const KNOWN = {
+  any: [1121, 1197, 1250, 1271, 1390, 1436, 1464, 1663, 1743, 2699],
+  fail_fast: [462, 873, 1017],
+  agents: [],
+}
+const DEFAULT_SEEDS = { any: 110, fail_fast: 40, agents: 40 }
 
 function seeds(family: Family): number[] {
   const { SEED, SEEDS } = process.env
@@ -67,7 +72,7 @@ describe.each(FAMILIES)('simulation: %s', (family) => {
 
 async function simulate(seed: number, family: Family): Promise<void> {
   const pipeline = await validPipeline(seed, family)
-  const world = goOn(new World(pipeline, randomScript(seed)).create())
+  const world = goOn(newWorld(pipeline, seed))
   checkInvariants(world.entries, pipeline)
   expectSameState(world)
   const total = world.entries.length
@@ -75,6 +80,13 @@ async function simulate(seed: number, family: Family): Promise<void> {
   for (let at = 1 + (seed % stride); at < total; at += stride) crashAt(world, at, seed)
   for (const at of [2, Math.floor(total / 2), Math.floor((total * 3) / 4)]) cancelAt(pipeline, seed, at)
   retryByHand(world, seed)
+}
+
+/** Created; after every entry it is looked at. */
+function newWorld(pipeline: Pipeline, seed: number): World {
+  const world = new World(pipeline, randomScript(seed))
+  world.onEntry = (_, { state }) => checkLiveState(state)
+  return world.create()
 }
 
 /** The process dies after entry `at`; the sentinel ends the execution; somebody resumes. Some die a second time. */
@@ -107,7 +119,7 @@ function crashAt(world: World, at: number, seed: number): void {
 
 /** Canceled after entry `at`, then resumed to its end. */
 function cancelAt(pipeline: Pipeline, seed: number, at: number): void {
-  const world = new World(pipeline, randomScript(seed)).create()
+  const world = newWorld(pipeline, seed)
   world.play((w) => w.entries.length >= at)
   if (world.state.phase !== 'running' || world.state.concluded) return
   expect(world.tell({ type: 'cancel', by: { kind: 'signal', signal: 'SIGINT' }, force: false })).toBeUndefined()

@@ -6,6 +6,7 @@ import { visitId } from './ids.ts'
 import { LIMITS } from './limits.ts'
 import type { HookEvent } from './pipeline.ts'
 import { hookAt, newHooks } from './hook-list.ts'
+import { isAsking } from './questions.ts'
 import { openScope } from './readiness.ts'
 import { enqueue } from './slots.ts'
 import { newBudget, review } from './budgets.ts'
@@ -204,7 +205,7 @@ function blockScope(state: RunState, owner: NodeState | undefined, failure: Fail
         node.fanout.joined = true
         state.agenda.add(node)
       }
-    } else if (ended.includes(node.step)) stopNode(state, node, stopFor(failure), halt)
+    } else if (ended.includes(node.step) || isAsking(node)) stopNode(state, node, stopFor(failure), halt)
   }
 }
 

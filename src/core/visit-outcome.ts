@@ -1,5 +1,6 @@
 // Owns: how a visit came out, as a pure question to the state: from its attempt, gate, wait, join, child scope, stop or
 // breaker; whether it is tolerated; which route it takes. Asked before hooks run and again when the node finishes.
+import { blockingBudget } from './budgets.ts'
 import type { Children } from './event-values.ts'
 import { originalCause, resultOf, type Failure, type Result } from './failure.ts'
 import { failure } from './failures.ts'
@@ -63,11 +64,11 @@ export function outcomeOf(state: RunState, node: NodeState): VisitOutcome {
 }
 
 const canAsk = (state: RunState, node: NodeState): boolean =>
-  !node.stop && !state.cancel && node.attemptsInVisit < LIMITS.attempts
+  !node.stop && !state.cancel && node.attemptsInVisit < LIMITS.attempts && !blockingBudget(state, node)
 
 /** It was ended before it could ask. */
 function unanswered(state: RunState, node: NodeState): RawOutcome | undefined {
-  const stop = node.stop ?? state.cancel?.failure
+  const stop = node.stop ?? state.cancel?.failure ?? blockingBudget(state, node)?.blocked
   return stop && { result: resultOf(stop.code), failure: failure(stop.code, 'scheduler', stop.message) }
 }
 

@@ -201,6 +201,31 @@ describe('meanwhile', () => {
     expect(world.now - START).toBeLessThan(7_200_000 + 3_600_000 + 10)
   })
 
+  test.each(['tokens: 100', 'attempts: 2'])('a budget (%s) that others use up ends it', async (budget) => {
+    const usage = { input: 200, cache_read: 0, cache_write: 0, output: 0 }
+    const world = await play(
+      `budget: { ${budget} }\nnodes: [${node()}, { id: b, needs: [], run: x }, { id: c, needs: [b], run: x }]`,
+      { a: once, b: [{ takes: 1_000, usage }] },
+    )
+    expect(world.finished).toMatchObject({ failure: { code: 'budget_exhausted' }, resumable: true })
+    expect(attempts(world)).toEqual(['a@1.1', 'b@1.1'])
+    const raised = world.crashed()
+    Object.assign(raised.state.budgets.get('')!, { limits: { attempts: 9, mode: 'enforce' } })
+    raised.tell({ type: 'resume' })
+    answer(raised.play())
+    expect(raised.play().finished.result).toBe('success')
+    expect(attempts(raised).filter((id) => id.startsWith('a'))).toEqual(['a@1.1', 'a@1.2'])
+  })
+
+  test('no question is opened under a budget that is used up', async () => {
+    const world = await play(
+      `budget: { attempts: 2 }\nnodes: [${node()}, { id: b, needs: [], run: x }, { id: c, needs: [b], run: x }]`,
+      { a: [{ ...asks, takes: 1_000 }] },
+    )
+    expect(world.events('gate.opened')).toEqual([])
+    expect(world.events('node.finished', 'a')[0]!.failure?.code).toBe('budget_exhausted')
+  })
+
   test('a cancel ends it; a resume asks again and nothing is done twice', async () => {
     const world = await play(nodes('retry: none'), { a: once })
     world.tell(SIGINT)

@@ -17,6 +17,7 @@ export function checkInvariants(entries: readonly Entry[], pipeline: Pipeline): 
   checkOrder(entries)
   checkAttempts(entries, pipeline.max_parallel)
   checkVisits(entries)
+  checkBudgets(entries)
   checkTrace(entries)
   checkMetrics(entries)
 }
@@ -90,6 +91,19 @@ function checkVisits(entries: readonly Entry[]): void {
     } else if (event.type.startsWith('attempt.') || event.type === 'branch.started' || event.type === 'check.started') {
       if (!open.has(id)) fail(entry, `${id} is not open`)
     }
+  }
+}
+
+/** Once an enforced budget is used up, no attempt starts that it would pay for. */
+function checkBudgets(entries: readonly Entry[]): void {
+  const usedUp = new Set<string>()
+  for (const entry of entries) {
+    const { event } = entry
+    if (event.type === 'budget.exceeded' && event.mode === 'enforce') usedUp.add(event.scope.replace(/\/$/, ''))
+    if (event.type !== 'attempt.started') continue
+    for (const scope of usedUp)
+      if (scope === '' || event.node === scope || [...':/@'].some((c) => event.node.startsWith(scope + c)))
+        fail(entry, `${event.attempt_id} started although the budget of \`${scope}\` is used up`)
   }
 }
 

@@ -1,5 +1,6 @@
 // Owns: random pipelines for the simulation: every node kind, loops, nested fan-outs, gates, hooks, checks, budgets.
 // From one seed comes one pipeline, for ever.
+import { randomAgent, randomMoney } from './random-agents.ts'
 
 /** mulberry32: small, seeded, good enough to explore. */
 export function randomOf(seed: number): Random {
@@ -31,13 +32,29 @@ type Value = { [key: string]: unknown }
 export function randomPipelines(r: Random): { pipeline: Value; files: { [name: string]: Value } } {
   const children = r.int(3)
   const files: { [name: string]: Value } = {}
-  for (let i = 0; i < children; i++) files[`child${i}.yaml`] = randomPipeline(r, i)
-  return { pipeline: randomPipeline(r, children), files }
+  for (let i = 0; i < children; i++) files[`child${i}.yaml`] = randomPipeline(r, { children: i })
+  return { pipeline: randomPipeline(r, { children }), files }
+}
+
+/** Agents everywhere, with money to spend. */
+export function agentPipelines(r: Random): { pipeline: Value; files: { [name: string]: Value } } {
+  const files: { [name: string]: Value } = { 'child0.yaml': randomPipeline(r, { children: 0, agents: true }) }
+  return {
+    pipeline: {
+      ...randomPipeline(r, { children: 1, agents: true }),
+      ...(r.chance(0.6) && { budget: randomMoney(r) }),
+      ...(r.chance(0.5) && { summaries: { agent: { use: 'claude', model: 'small' } } }),
+    },
+    files,
+  }
 }
 
 /** A fan-out that mostly fails fast: a lane that may fail beside lanes of child pipelines and of anything. */
 export function failFastPipelines(r: Random): { pipeline: Value; files: { [name: string]: Value } } {
-  const files: { [name: string]: Value } = { 'child0.yaml': randomPipeline(r, 0), 'child1.yaml': randomPipeline(r, 1) }
+  const files: { [name: string]: Value } = {
+    'child0.yaml': randomPipeline(r, { children: 0 }),
+    'child1.yaml': randomPipeline(r, { children: 1 }),
+  }
   const lanes = {
     step: [{ id: 'step', run: 'true' }],
     child: [
@@ -52,8 +69,13 @@ export function failFastPipelines(r: Random): { pipeline: Value; files: { [name:
   return { pipeline: { name: 'simulated', max_parallel: 2 + r.int(4), nodes: [node] }, files }
 }
 
-/** @param children how many child files it may call: those before it */
-function randomPipeline(r: Random, children: number): Value {
+interface Shape {
+  /** How many child files it may call: those before it. */
+  readonly children: number
+  readonly agents?: boolean
+}
+
+function randomPipeline(r: Random, shape: Shape): Value {
   return {
     name: 'simulated',
     max_parallel: 1 + r.int(4),
@@ -61,7 +83,7 @@ function randomPipeline(r: Random, children: number): Value {
     ...(r.chance(0.2) && { breaker: { limit: 1 + r.int(3) } }),
     ...(r.chance(0.25) && { hooks: { on_success: ['true'], on_failure: ['true'], on_finish: ['true'] } }),
     ...(r.chance(0.2) && { budget: randomBudget(r) }),
-    nodes: randomNodes(r, { depth: 0, prefix: '', children }),
+    nodes: randomNodes(r, { ...shape, depth: 0, prefix: '' }),
   }
 }
 
@@ -74,28 +96,25 @@ function randomBudget(r: Random): Value {
   ])
 }
 
-function randomNodes(
-  r: Random,
-  { depth, prefix, children }: { depth: number; prefix: string; children: number },
-): Value[] {
+function randomNodes(r: Random, shape: Shape & { readonly depth: number; readonly prefix: string }): Value[] {
+  const { depth, prefix } = shape
   const count = 1 + r.int(depth === 0 ? 6 : 3)
   const ids = Array.from({ length: count }, (_, i) => `${prefix}n${i}`)
-  return ids.map((id, i) => randomNode(r, { id, ids, i, depth, children }))
+  return ids.map((id, i) => randomNode(r, { ...shape, id, ids, i }))
 }
 
-interface Site {
+interface Site extends Shape {
   readonly id: string
   readonly ids: readonly string[]
   readonly i: number
   readonly depth: number
-  readonly children: number
 }
 
 function randomNode(r: Random, site: Site): Value {
   const { ids, i } = site
   const before = ids.slice(0, i)
   const node: Value = { id: site.id, ...randomKind(r, site) }
-  const hasAttempts = 'run' in node
+  const hasAttempts = 'run' in node || 'agent' in node
   if (r.chance(0.5)) node['needs'] = before.filter(() => r.chance(0.4))
   if (r.chance(0.25) && before.length > 0)
     node['when'] = r.pick([
@@ -108,7 +127,7 @@ function randomNode(r: Random, site: Site): Value {
     ])
   if (hasAttempts && r.chance(0.5))
     node['retry'] = { max_attempts: 1 + r.int(3), initial: '1s', ...(r.chance(0.2) && { on: ['timeout'] }) }
-  if (hasAttempts && r.chance(0.15)) node['decision'] = ['approve', 'rework', 'fail']
+  if ('run' in node && r.chance(0.15)) node['decision'] = ['approve', 'rework', 'fail']
   if ((hasAttempts || 'fanout' in node || 'child' in node) && r.chance(0.25))
     node['checks'] = [
       { name: 'one', run: 'true', required: r.chance(0.7) },
@@ -123,7 +142,7 @@ function randomNode(r: Random, site: Site): Value {
     }
   if (r.chance(0.15)) node['allow_failure'] = true
   if (r.chance(0.1)) node['goal_gate'] = true
-  if (r.chance(0.1)) node['budget'] = randomBudget(r)
+  if (r.chance(0.1)) node['budget'] = site.agents ? randomMoney(r) : randomBudget(r)
   if (hasAttempts && r.chance(0.1)) node['leave_running'] = true
   if (r.chance(0.3)) {
     node['routes'] = [
@@ -143,8 +162,9 @@ function randomNode(r: Random, site: Site): Value {
   return node
 }
 
-function randomKind(r: Random, { depth, id, children }: Site): Value {
+function randomKind(r: Random, { depth, id, ids, i, children, agents = false }: Site): Value {
   const kind = r.int(depth < 2 ? 10 : 6)
+  if (agents && kind < 6) return { ...randomAgent(r, ids.slice(0, i)), timeout: '10s' }
   if (kind < 5) return { run: 'true', timeout: '10s' }
   if (kind === 5) return { wait: { for: `${1 + r.int(30)}s` } }
   if (kind === 6)
@@ -170,7 +190,7 @@ function randomKind(r: Random, { depth, id, children }: Site): Value {
       ...(r.chance(0.4) && { max_parallel: 1 + r.int(2) }),
       join: r.pick(['all', 'all', 'any', { at_least: 1 }, { quorum: 0.5 }]),
       on_failure: r.pick(['continue', 'continue', 'fail_fast', 'ignore']),
-      nodes: randomNodes(r, { depth: depth + 1, prefix: `${id}_`, children }),
+      nodes: randomNodes(r, { depth: depth + 1, prefix: `${id}_`, children, agents }),
     },
   }
 }

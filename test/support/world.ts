@@ -34,6 +34,8 @@ export interface Answer extends Partial<Outcome> {
   readonly takes?: number
   /** Attempts: before it is told, a limit has to be waited for, this long. */
   readonly waits?: number
+  /** Attempts: model calls one after another before it is told; each is reserved (if at all), takes its time, and is paid for. */
+  readonly calls?: readonly { readonly usd: number; readonly reserve: number | undefined; readonly takes: number }[]
 }
 
 /** Parses a pipeline given as YAML text or as a value; `files` lie beside it. */
@@ -56,6 +58,10 @@ interface Live {
   readonly command: Command
   readonly answer: Answer | undefined
   readonly due: number
+  /** The first of its calls is under way. */
+  readonly calling?: boolean
+  /** For its calls so far. */
+  readonly paid?: number
 }
 
 export class World {
@@ -206,11 +212,40 @@ export class World {
     return refused === undefined
   }
 
+  /** One step of its calls: asks for the next one, or pays for the one under way. False = it has made them all. */
+  #calls(live: Live): boolean {
+    const [call, ...rest] = live.answer!.calls ?? []
+    if (!call) return false
+    const { id } = live.command
+    const goOn = (next: Live): void => {
+      if (this.live.get(id) === live) this.live.set(id, next)
+    }
+    if (live.calling) {
+      const paid = (live.paid ?? 0) + call.usd
+      const usage = { input: Math.round(paid * 100), cache_read: 0, cache_write: 0, output: 1 }
+      this.tell({ type: 'attempt.usage', attempt_id: id, usage, cost: { usd: paid, source: 'computed' } })
+      goOn({ command: live.command, answer: { ...live.answer, calls: rest }, due: this.now, paid })
+      return true
+    }
+    const refused =
+      call.reserve !== undefined &&
+      this.tell({ type: 'attempt.reserve', attempt_id: id, usd: call.reserve, tokens: call.reserve * 100 })
+    if (refused)
+      goOn({
+        ...live,
+        answer: { failure: { code: 'budget_exhausted', message: refused.message, source: 'agent' } },
+        due: this.now,
+      })
+    else goOn({ ...live, calling: true, due: this.now + call.takes })
+    return true
+  }
+
   #answer(id: string): void {
-    if (this.#waits(this.live.get(id)!)) return
+    const live = this.live.get(id)!
+    if (this.#calls(live) || this.#waits(live)) return
     const { command, answer } = this.live.get(id)!
     this.live.delete(id)
-    const { fail, takes, waits: _waits, ...outcome } = answer!
+    const { fail, takes, waits: _waits, calls: _calls, ...outcome } = answer!
     const failure = outcome.failure ?? (fail === undefined ? undefined : failureOf(fail))
     const base = { duration_ms: takes ?? 1, ...(failure && { failure }) }
     if (command.kind === 'attempt')
