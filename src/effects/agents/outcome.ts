@@ -123,10 +123,11 @@ function hint({ verdict, exit }: AgentEnd, errorClass: ErrorClass): string {
   return line === undefined ? '' : `; on stderr: ${line}`
 }
 
-const fromProcess = ({ program, ending, cwd, graceMs, timeoutMs }: AgentEnd): FailureReport | undefined =>
+/** The stream of a client is no text for people: nothing of it is quoted. */
+const fromProcess = ({ program, ending, cwd, graceMs, timeoutMs, text }: AgentEnd): FailureReport | undefined =>
   processFailure({
     executable: { file: program, args: [], bindings: {}, command: program, title: program, name: program },
-    ending,
+    ending: text ? ending : { ...ending, stdout: { ...ending.stdout, tail: '' } },
     cwd,
     graceMs,
     timeoutMs,

@@ -397,7 +397,7 @@ describe('the end of an attempt', () => {
 
   test('a timeout ends it, whatever it makes of TERM', async () => {
     const { run } = agentBench(fakeAdapter())
-    const { outcome } = await run(WORK.slice(0, -1), { node: { timeout_ms: 700 }, fake: { HANG: 'end', TERM: '0' } })
+    const { outcome } = await run(WORK.slice(0, -1), { node: { timeout_ms: 1_500 }, fake: { HANG: 'end', TERM: '0' } })
     expect(outcome.failure).toMatchObject({
       code: 'timed_out',
       details: { exit_code: 0, session_id: 'conversation-1' },
