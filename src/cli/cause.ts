@@ -90,7 +90,7 @@ const TAIL_LINES = 5
 /** The last lines that the failing step said; what went to stderr tells more than what went to stdout. */
 export function tailLines(failure: Failure): string[] {
   const details = failure.details ?? {}
-  const texts = ['stderr_tail', 'stdout_tail', 'tail'].map((key) => details[key])
+  const texts = ['stderr_tail', 'stdout_tail', 'tail', 'final_text'].map((key) => details[key])
   const text = texts.find((value): value is string => typeof value === 'string' && value.trim() !== '')
   if (text === undefined) return []
   return clean(text)

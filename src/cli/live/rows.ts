@@ -132,7 +132,7 @@ function belowNode(node: NodeView, depth: number, drawing: Drawing): TreeRow[] {
 function tailOf(node: NodeView): string | undefined {
   if (!BAD.includes(node.mark)) return undefined
   const details = node.failure?.details ?? {}
-  const tail = details['stderr_tail'] || details['stdout_tail'] || details['tail']
+  const tail = details['stderr_tail'] || details['stdout_tail'] || details['tail'] || details['final_text']
   return typeof tail === 'string' ? tail : undefined
 }
 

@@ -60,7 +60,7 @@ async function summarize(ground: Ground, { id, place, agent, failures }: RunSumm
 
 function told(failure: Failure, index: number): string {
   const cause = originalCause(failure)
-  const tail = ['stderr_tail', 'output_tail', 'tail', 'stdout_tail']
+  const tail = ['stderr_tail', 'output_tail', 'tail', 'stdout_tail', 'final_text']
     .map((key) => cause.details?.[key] ?? failure.details?.[key])
     .find((text) => typeof text === 'string' && text !== '')
   return [

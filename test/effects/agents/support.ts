@@ -133,7 +133,7 @@ export interface FinishedAgent extends Omit<StartedAgent, 'done' | 'running'> {
 }
 
 /** The command of an attempt of an agent node, as the core would write it. */
-export function agentAttempt(options: AgentOptions = {}): RunAttempt {
+function agentAttempt(options: AgentOptions = {}): RunAttempt {
   const agent = { ...AGENT_SPEC, ...options.spec }
   const command = attempt('true', options)
   const { run: _run, ...base } = command.node as unknown as { run: unknown } & Omit<AgentNode, 'agent'>
