@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { AgentSpec } from '../../core/agent.ts'
 import type { Environment } from '../environment.ts'
 import type { AgentAdapter, AgentLaunch, AgentRequest } from './adapter.ts'
-import { endpointOf } from './api/endpoint.ts'
+import { endpointOf, type ApiEndpoint } from './api/endpoint.ts'
 import { optionsOf } from './api/options.ts'
 import { TOOL_NAMES, type ApiRequest, type ToolName } from './api/protocol.ts'
 import { apiReader } from './api/reader.ts'
@@ -28,13 +28,15 @@ export const api: AgentAdapter = {
   reportsCost: false,
   credentialProblem(spec, env) {
     const endpoint = endpointOf(spec, env)
-    if ('problem' in endpoint) return endpoint.problem
-    const { keyVariable } = endpoint
-    if (keyVariable === undefined || env[keyVariable]) return undefined
-    return `agent api has no key for ${spec.model ?? endpoint.provider}: set ${keyVariable}, or name another variable in api_key_env`
+    return 'problem' in endpoint ? endpoint.problem : keyProblem(spec, endpoint, env)
   },
   launch,
   reader: apiReader,
+}
+
+function keyProblem(spec: AgentSpec, { provider, keyVariable }: ApiEndpoint, env: Environment): string | undefined {
+  if (keyVariable === undefined || env[keyVariable]) return undefined
+  return `there is no key for ${spec.model ?? provider}: set ${keyVariable}, or name another variable in api_key_env`
 }
 
 function launch(request: AgentRequest): AgentLaunch | { readonly problem: string } {
@@ -42,6 +44,8 @@ function launch(request: AgentRequest): AgentLaunch | { readonly problem: string
   if (spec.model === undefined) return { problem: 'model is missing: name the model to ask' }
   const endpoint = endpointOf(spec, env)
   if ('problem' in endpoint) return endpoint
+  const keyless = keyProblem(spec, endpoint, env)
+  if (keyless !== undefined) return { problem: keyless }
   const options = optionsOf(spec.args)
   if ('problem' in options) return options
   const tools = toolsOf(spec)

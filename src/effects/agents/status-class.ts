@@ -16,13 +16,16 @@ export function classOfStatus(status: number): ErrorClass {
 const TEXTS: readonly (readonly [RegExp, ErrorClass])[] = [
   [/api key not valid|API_KEY_INVALID|invalid api key|incorrect api key|unauthori[sz]ed|authentication/i, 'auth'],
   [
-    /token count .* exceeds|context[ _](?:length|window)|maximum context|prompt is too long|too many tokens/i,
+    /token count .* exceeds|context[ _](?:length|window)|maximum context|(?:prompt|input) is too long|too many tokens|request_too_large/i,
     'context_length',
   ],
-  [/daily quota|insufficient_quota|exceeded your current quota|check your plan and billing|usage limit/i, 'quota'],
+  [
+    /daily quota|insufficient[_ ](?:quota|balance)|exceeded your current quota|credit balance is too low|check your plan and billing|usage limit/i,
+    'quota',
+  ],
   [/rate.?limit|too many requests|RESOURCE_EXHAUSTED|resource exhausted/i, 'rate_limit'],
   [/overloaded|at capacity|high demand/i, 'overloaded'],
-  [/content filter|blocked by|safety/i, 'content_filter'],
+  [/content[ _](?:filter|policy)|blocked by|safety/i, 'content_filter'],
   [/model.{0,80}(?:not found|does not exist|not supported)|not found for API version/i, 'not_found'],
   [/fetch failed|ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|connection refused|unable to connect|getaddrinfo/i, 'network'],
   [/terminated|other side closed|connection (?:reset|closed|lost)|socket|aborted|JSON|stream|timed? ?out/i, 'stream'],

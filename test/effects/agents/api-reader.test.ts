@@ -89,9 +89,11 @@ describe('the end', () => {
 })
 
 describe('the endpoint', () => {
-  const problem = (spec: Parameters<typeof agentRequest>[0] = {}): unknown => api.launch(agentRequest(spec))
+  const env = { ANTHROPIC_API_KEY: 'k', OPENAI_API_KEY: 'k' }
+  const problem = (changes: Parameters<typeof agentRequest>[0] = {}): unknown =>
+    api.launch(agentRequest({ env, ...changes }))
   const asked = (spec: Parameters<typeof agentRequest>[0]): unknown => {
-    const launch = api.launch(agentRequest(spec))
+    const launch = api.launch(agentRequest({ env, ...spec }))
     return 'problem' in launch ? launch : JSON.parse(launch.stdin ?? '')
   }
 
@@ -121,6 +123,9 @@ describe('the endpoint', () => {
     })
     expect(problem({ spec: { model: 'm', base_url: 'ftp://x' } })).toEqual({
       problem: expect.stringContaining('ftp://x'),
+    })
+    expect(problem({ spec: { model: 'gpt-5' }, env: {} })).toEqual({
+      problem: expect.stringContaining('OPENAI_API_KEY'),
     })
     const { spec } = agentRequest({ spec: { model: 'claude-sonnet-4-5' } })
     expect(api.credentialProblem(spec, {}, '/')).toContain('set ANTHROPIC_API_KEY')

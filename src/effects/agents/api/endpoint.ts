@@ -18,7 +18,7 @@ export function endpointOf(spec: AgentChoice, env: Environment): ApiEndpoint | {
   const provider = spec.provider ?? guess(spec)
   if (!provider) {
     return {
-      problem: `agent api: which provider has ${spec.model ?? 'the model'}? Set provider: anthropic, openai or openai-compatible`,
+      problem: `which provider has ${spec.model ?? 'the model'}? Set provider: anthropic, openai or openai-compatible`,
     }
   }
   const inherited = { anthropic: 'ANTHROPIC_BASE_URL', openai: 'OPENAI_BASE_URL', 'openai-compatible': undefined }[
@@ -26,10 +26,10 @@ export function endpointOf(spec: AgentChoice, env: Environment): ApiEndpoint | {
   ]
   const address = spec.base_url ?? (inherited === undefined ? undefined : env[inherited])
   if (address === undefined && provider === 'openai-compatible')
-    return { problem: 'agent api: provider openai-compatible needs base_url, e.g. https://api.moonshot.ai/v1' }
+    return { problem: 'provider openai-compatible needs base_url, e.g. https://api.moonshot.ai/v1' }
   const baseUrl = address === undefined || address === '' ? undefined : normalized(address, provider)
   if (address !== undefined && address !== '' && baseUrl === undefined)
-    return { problem: `agent api: base_url ${JSON.stringify(address)} is no http(s) address` }
+    return { problem: `base_url ${JSON.stringify(address)} is no http(s) address` }
   return { provider, baseUrl, keyVariable: spec.api_key_env ?? defaultKey(provider, env) }
 }
 

@@ -2,6 +2,8 @@
 // ends. Statuses and texts are those of Anthropic, OpenAI, Kimi and Z.AI.
 import { APICallError } from 'ai'
 import type { ErrorClass } from '../adapter.ts'
+import { resetTime } from '../reset-time.ts'
+import { errorClassOf } from '../status-class.ts'
 
 export interface ProviderError {
   readonly errorClass: ErrorClass
@@ -12,14 +14,6 @@ export interface ProviderError {
   readonly retryAfterMs?: number | undefined
 }
 
-const QUOTA =
-  /insufficient[_ ]?(?:quota|balance|credit)|exceeded your current quota|credit balance is too low|billing|out of credits|recharge|quota (?:has been )?exhausted/i
-const CONTEXT =
-  /context[_ ]?(?:length|window)|prompt is too long|input is too long|maximum context|too many (?:input )?tokens|exceeds? the (?:model|token) limit|request[_ ]too[_ ]large/i
-const FILTER = /content[_ ]?(?:filter|policy|management)|safety (?:system|policy)|flagged|sensitive content/i
-const OVERLOADED = /overloaded|engine is (?:currently )?overloaded|at capacity|high demand/i
-const RATE = /rate[_ ]?limit|too many requests/i
-const AUTH = /authenticat|unauthorized|invalid[_ ]?api[_ ]?key|permission[_ ]?(?:denied|error)/i
 const MESSAGE_CHARS = 500
 
 /** Never throws, whatever was thrown. */
@@ -63,19 +57,12 @@ function factsOf(error: unknown): Facts {
 function classOf(error: unknown, status: number | undefined, text: string): ErrorClass {
   if (status === undefined) {
     if (APICallError.isInstance(error)) return 'network'
-    return OVERLOADED.test(text) ? 'overloaded' : RATE.test(text) ? 'rate_limit' : 'stream'
+    const said = errorClassOf(undefined, text)
+    return said === 'overloaded' || said === 'rate_limit' ? said : 'stream'
   }
   // The answer began well and could not be read to its end.
-  if (status < 300) return 'stream'
-  if (status === 402) return 'quota'
-  if (QUOTA.test(text) && status < 500) return 'quota'
-  if (status === 401 || status === 403) return FILTER.test(text) ? 'content_filter' : 'auth'
-  if (status === 404) return 'not_found'
-  if (status === 429) return OVERLOADED.test(text) ? 'overloaded' : 'rate_limit'
-  if (CONTEXT.test(text) && status < 500) return 'context_length'
-  if (status === 408 || status === 409 || status === 425) return 'server'
-  if (status < 500) return FILTER.test(text) ? 'content_filter' : AUTH.test(text) ? 'auth' : 'bad_request'
-  return status === 529 || OVERLOADED.test(text) ? 'overloaded' : 'server'
+  if (status < 400) return 'stream'
+  return errorClassOf(status, text)
 }
 
 /** The sentence in an error's body: `{error: {message}}`, `{message}`, `{error: "…"}`. */
@@ -98,9 +85,7 @@ function causeOf(error: unknown): string {
     : ''
 }
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
-
-/** From Retry-After (seconds or a date, RFC 9110 10.2.3), retry-after-ms, or "try again in 6m12s" in the message. */
+/** From Retry-After (seconds or a date, RFC 9110 10.2.3), retry-after-ms, or what the message says. */
 function retryAfter(headers: Readonly<Record<string, string>>, said: string): number | undefined {
   const ms = Number(headers['retry-after-ms'] ?? Number.NaN)
   if (Number.isFinite(ms) && ms >= 0) return ms
@@ -110,10 +95,7 @@ function retryAfter(headers: Readonly<Record<string, string>>, said: string): nu
     const wait = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(value) - Date.now()
     if (Number.isFinite(wait)) return Math.max(0, wait)
   }
-  const told = /(?:try again|retry)(?: after| in) ((?:[\d.]+ ?(?:ms|s|m|h)[a-z]*[, ]*)+)/i.exec(said)?.[1]
-  if (told === undefined) return undefined
-  let sum = 0
-  for (const [, count, unit] of told.matchAll(/([\d.]+) ?(ms|s|m|h)/gi))
-    sum += Number(count) * (UNITS[unit!.toLowerCase()] ?? 0)
-  return Number.isFinite(sum) && sum > 0 ? sum : undefined
+  const now = Date.now()
+  const resets = resetTime(said, now)
+  return resets === undefined ? undefined : Math.max(0, resets - now)
 }
