@@ -19,6 +19,7 @@ export interface AgentNode {
 
 export interface Told {
   readonly type: string
+  readonly recorded_at: string
   readonly [field: string]: unknown
 }
 
@@ -80,8 +81,9 @@ export class AgentRun {
     return this.read('journal.ndjson')
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => (JSON.parse(line) as { event: Told }).event)
-      .filter((event) => event.type === type)
+      .map((line) => JSON.parse(line) as { at: string; event: Told })
+      .filter(({ event }) => event.type === type)
+      .map(({ at, event }) => ({ ...event, recorded_at: at }))
   }
   /** Failure codes of a node's attempts, undefined for those that succeeded. */
   codes(node = 'work'): (string | undefined)[] {

@@ -26,6 +26,8 @@ export interface Scenario {
   readonly keys?: Readonly<Record<string, Scenario>>
 }
 export interface ProviderRequest {
+  /** When it came. */
+  readonly at: string
   readonly key: string
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
