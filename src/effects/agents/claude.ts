@@ -27,7 +27,7 @@ const DEFAULTS: Environment = {
   CLAUDE_CODE_PROPAGATE_TRACEPARENT: '1',
 }
 
-/** A prompt is read to its end before anything else; this much was tried. */
+/** Claude Code, as seen with 2.1.329. Its prompt goes to its standard input: arguments have a limit. */
 export const claude: AgentAdapter = {
   name: 'claude',
   program: 'claude',
