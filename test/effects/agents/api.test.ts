@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { describe, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { isAlive } from '../../../src/effects/proc.ts'
 import { startProvider, type Turn } from '../../agents/support/scripted-provider.mjs'
 import { apiRequest, FORMATS, inCwd, KEY, launchApi, playApi } from './api-support.ts'
@@ -71,6 +71,14 @@ describe.concurrent('the wire formats', () => {
     const { record } = await playApi([shell('true'), {}], { format, spec: { output_schema } })
     expect(record).toMatchObject({ status: 'ok', structured: { n: 1 } })
   })
+})
+
+test('what a model does not take is a warning, once', async () => {
+  const { record } = await playApi([shell('true'), { text: 'ok' }], {
+    format: 'openai',
+    spec: { args: ['--temperature', '0.5'] },
+  })
+  expect(record).toMatchObject({ status: 'ok', warnings: [expect.stringContaining('temperature')] })
 })
 
 describe.concurrent('structured answers', () => {

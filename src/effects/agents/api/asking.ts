@@ -38,6 +38,7 @@ export class Asking {
   readonly #signal: AbortSignal
   /** Asked of the provider until it says that it cannot. */
   #schema: JsonObject | undefined
+  readonly #warned = new Set<string>()
   /** The last answer's tokens, and how much text there was with it. */
   #known = { tokens: 0, chars: 0 }
 
@@ -140,6 +141,10 @@ export class Asking {
       signal: this.#signal,
       alive: () => this.#wire.alive(),
     })
+    for (const message of answer.warnings) {
+      if (!this.#warned.has(message)) this.#wire.say({ type: 'warning', message })
+      this.#warned.add(message)
+    }
     // A refused request costs nothing; one that was cut costs what nobody tells.
     if (answer.aborted || answer.error?.errorClass === 'stream' || (!answer.error && !answer.tokens))
       this.usageComplete = false

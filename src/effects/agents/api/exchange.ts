@@ -30,6 +30,8 @@ export interface Exchange {
   /** To be added to the conversation. */
   readonly messages: readonly ModelMessage[]
   readonly error?: ProviderError | undefined
+  /** What the provider does not do although it was asked to. */
+  readonly warnings: readonly string[]
   /** It was ended from outside. */
   readonly aborted: boolean
 }
@@ -45,6 +47,9 @@ export interface ExchangeOptions {
   /** Something arrived. */
   readonly alive: () => void
 }
+
+// They are told as warnings of the agent, not printed.
+globalThis.AI_SDK_LOG_WARNINGS = false
 
 /** Never rejects. */
 export async function exchange(options: ExchangeOptions): Promise<Exchange> {
@@ -128,6 +133,7 @@ class Seen {
   #finishReason: string | undefined
   #texts = new Map<string, string>()
   #toolUses: ToolUse[] = []
+  #warnings: string[] = []
 
   constructor(request: ApiRequest) {
     this.#request = request
@@ -150,6 +156,9 @@ class Seen {
       case 'custom':
         // Anthropic tells what it read before it answers: all that is known of a request that is then cut.
         this.#tokens ??= anthropicStart(part.providerMetadata)
+        break
+      case 'start-step':
+        this.#warnings.push(...part.warnings.map(warningText))
         break
       case 'finish-step':
         this.#finishReason = part.finishReason
@@ -174,6 +183,7 @@ class Seen {
       finishReason: this.#finishReason,
       text: [...this.#texts.values()].filter((text) => text !== '').join('\n\n'),
       toolUses: this.#toolUses,
+      warnings: this.#warnings,
       error: idle && !this.complete ? notComplete(idle, idleMs) : error,
     }
   }
@@ -192,6 +202,13 @@ const notComplete = (idle: boolean, idleMs: number): ProviderError => ({
     : 'the answer ended before it was complete',
   retryable: true,
 })
+
+type Warning = Extract<Part, { type: 'start-step' }>['warnings'][number]
+const warningText = (warning: Warning): string => {
+  if (warning.type === 'other') return warning.message
+  if (warning.type === 'deprecated') return `${warning.setting}: ${warning.message}`
+  return `${warning.feature} ${warning.type === 'unsupported' ? 'is not supported' : 'works differently'} here${warning.details === undefined ? '' : `: ${warning.details}`}`
+}
 
 const errorText = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
