@@ -62,7 +62,7 @@ export class AgentWork {
     if ('problem' in launch)
       return { failure: reason('config_invalid', `${this.spec.use}: ${launch.problem}`, 'agent') }
     this.#launch = launch
-    if (number === 1) this.#writeCommand(launch, declared)
+    if (number === 1) this.#writeAsked(launch, declared, prompt)
     this.#events.nextLaunch(number, request.prompt, Date.now())
     const { timeout_ms } = command.node
     this.#client = new ClientRun({
@@ -131,10 +131,12 @@ export class AgentWork {
   }
 
   /** What was asked of the client, for people who look into the run afterwards. */
-  #writeCommand(launch: AgentLaunch, declared: JsonObject): void {
+  #writeAsked(launch: AgentLaunch, declared: JsonObject, prompt: string): void {
     const { ground, command, directory } = this.#standing
     const { place, node } = command
     const { asked } = this.#parts
+    // An adapter may have added the form of the answer; in a dialogue the prompt is part of a protocol.
+    ground.files.write(directory, 'prompt.md', (launch.dialogue ? undefined : launch.stdin) ?? prompt)
     ground.files.write(directory, 'command.json', {
       attempt_id: command.id,
       agent: this.spec.use,

@@ -43,7 +43,6 @@ export interface AgentGround {
 }
 
 const RECORD_FILE = 'agent.json'
-const PROMPT_FILE = 'prompt.md'
 
 /** Starts the agent of an attempt; the outcome is reported when nothing of it runs any more. */
 export function startAgent(shared: AgentGround, command: AgentAttemptCommand, report: Report): Running {
@@ -84,7 +83,6 @@ class AgentAttempt implements Running {
     if ('failure' in asked) return this.#refused(asked.failure)
     const prompt = this.#prompt(asked)
     if ('failure' in prompt) return this.#refused(prompt.failure)
-    ground.files.write(this.#standing.directory, PROMPT_FILE, prompt.text)
     const snapshot = await lookAtFiles(asked.cwd, ground.context.env, this.#standing)
     const stay = directories.enter(asked.cwd)
     const place: Place = { cwd: asked.cwd, before: lookBefore(asked.cwd, ground.context.runId), stay }

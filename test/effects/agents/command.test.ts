@@ -73,6 +73,7 @@ describe('a command as agent', () => {
     const schema = { type: 'object', required: ['n'] }
     const formed = await run(sh(`grep -q 'JSON Schema' && echo '{"n":1}'`), { spec: { output_schema: schema } })
     expect(formed.outcome.outputs).toEqual({ n: 1 })
+    expect(formed.file('prompt.md')).toMatch(/^Do it\.[^]*JSON Schema/)
   })
 
   test('without a command it says what is missing', async () => {
