@@ -30,6 +30,7 @@ const MAX_MS = 15_000
 /** Content of larger files, and of all after so much, is not read: their size and times have to do. */
 const FILE_BYTES = 1024 * 1024
 const ALL_BYTES = 256 * 1024 * 1024
+const AT_ONCE = 64
 const LEFT_OUT = new Set(['.git', '.hg', '.svn', 'node_modules'])
 
 /** Throws when there are more files than are looked at, or it takes too long. */
@@ -40,14 +41,20 @@ export async function lookAtListing(
   const files = new Map<string, FileState>()
   const until = performance.now() + MAX_MS
   let budget = ALL_BYTES
-  for await (const path of walk(cwd, '')) {
-    if (files.size >= MAX_FILES) throw new Error(`there are more than ${MAX_FILES} files`)
+  let batch: string[] = []
+  const take = async (): Promise<void> => {
+    if (files.size + batch.length > MAX_FILES) throw new Error(`there are more than ${MAX_FILES} files`)
     if (performance.now() > until) throw new Error(`looking at the files took longer than ${MAX_MS / 1000} s`)
-    const state = await stateOf(join(cwd, path), known.get(path), budget)
-    if (!state) continue
-    budget -= state.read
-    files.set(path, state)
+    const states = await Promise.all(batch.map((path) => stateOf(join(cwd, path), known.get(path), budget)))
+    for (const [index, state] of states.entries()) {
+      if (!state) continue
+      budget -= state.read
+      files.set(batch[index]!, { stat: state.stat, hash: state.hash })
+    }
+    batch = []
   }
+  for await (const path of walk(cwd, '')) if (batch.push(path) >= AT_ONCE) await take()
+  await take()
   return { kind: 'listing', cwd, files }
 }
 
@@ -55,7 +62,7 @@ async function* walk(root: string, below: string): AsyncGenerator<string> {
   if (below !== '' && (await isSealed(join(root, below)))) return
   let entries
   try {
-    entries = await opendir(join(root, below))
+    entries = await opendir(join(root, below), { bufferSize: 1_024 })
   } catch (error) {
     if (below === '') throw error
     return // gone or not to be read
