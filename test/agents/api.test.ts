@@ -87,7 +87,7 @@ describe('budgets', () => {
     keys: Object.fromEntries(FIVE.map(({ id }) => [id!, { turns: [turn], after: 'repeat-last' as const }])),
   })
 
-  test('of one dollar over five that would go on for ever: at most one request each more', async () => {
+  test('of ten cents over five that would go on for ever: at most one request each more', async () => {
     await open(keysOf(shell('true')))
     const { exitCode } = await work.run(FIVE, { budget: { usd: 0.1 }, max_parallel: 5 })
     expect(exitCode).toBe(1)

@@ -33,8 +33,8 @@ export interface PlayOptions extends Omit<RequestChanges, 'spec'> {
   /** Called with every event; may end the program. */
   readonly on?: (event: AgentEvent, stop: () => void) => void
   readonly asProcess?: boolean
-  /** What a reservation is answered with; undefined = granted. */
-  readonly refuse?: (usd: number | undefined) => string | undefined
+  /** What a reservation is answered with; undefined = granted, null = nothing. */
+  readonly refuse?: (usd: number | undefined) => string | undefined | null
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -105,7 +105,7 @@ export async function launchApi(provider: Provider, request: AgentRequest, optio
     if (event.type === 'reserve' && event.id !== '') {
       const reason = options.refuse?.(event.usd)
       const answer = reason === undefined ? { type: 'grant', id: event.id } : { type: 'refuse', id: event.id, reason }
-      running.input.write(`${JSON.stringify(answer)}\n`)
+      if (reason !== null) running.input.write(`${JSON.stringify(answer)}\n`)
     }
     options.on?.(event, running.stop)
   }

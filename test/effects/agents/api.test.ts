@@ -330,6 +330,17 @@ describe.concurrent('ends', () => {
     expect(events.filter((event) => event.type === 'reserve').at(-1)).toMatchObject({ usd: 0, tokens: 0 })
   })
 
+  test('by TERM while nobody answers whether it may spend', async ({ expect }) => {
+    const { record, provider } = await playApi([{}], {
+      refuse: () => null,
+      on: (event, stop) => {
+        if (event.type === 'reserve') stop()
+      },
+    })
+    expect(record).toMatchObject({ status: 'killed', turns: 0, usage_complete: true })
+    expect(provider.requests).toEqual([])
+  })
+
   test('a conversation goes on in another launch', async ({ expect }) => {
     const provider = await startProvider({
       scenario: { turns: [shell('echo hi'), { text: 'one' }, { text: 'two' }] },

@@ -101,7 +101,8 @@ export class Asking {
     const usd = priceOf(model, { input, cache_read: 0, cache_write: 0, output }, prices, { provider, baseUrl })
     for (let asked = 1, waitMs = FIRST_WAIT_MS; ; asked++, waitMs = Math.min(2 * waitMs, NEXT_WAIT_MS)) {
       const id = `reserve-${this.requests + 1}-${asked}`
-      const answer = await this.#wire.reserve(id, { tokens: input + output, ...(usd !== undefined && { usd }) })
+      const amount = { tokens: input + output, ...(usd !== undefined && { usd }) }
+      const answer = await this.#wire.reserve(id, amount, this.#signal)
       if (this.#signal.aborted) return KILLED
       if (answer.type === 'grant') return undefined
       const reason = answer.reason ?? 'no more may be spent'

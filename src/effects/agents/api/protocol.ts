@@ -13,7 +13,8 @@
 //   alive             something arrives
 //   warning           message
 //   reserve           id, usd, tokens: may it spend so much on one request? It waits for a line on standard input:
-//                     {"type":"grant","id":…} or {"type":"refuse","id":…,"reason":…}. The request's end gives it back.
+//                     {"type":"grant","id":…} or {"type":"refuse","id":…,"reason":…}; refused while others hold what is
+//                     left, it asks again. The request's end gives back what it did not need.
 //   result            the last line: status, what it is about, final text, structured answer, number of requests
 import { z } from 'zod'
 import { PERMISSIONS, PROVIDERS } from '../../../core/agent.ts'

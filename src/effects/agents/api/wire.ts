@@ -43,16 +43,23 @@ export class Wire {
     if (Date.now() - this.#aliveAt >= ALIVE_MS) this.say({ type: 'alive' })
   }
 
-  /** Asks and waits for the answer. */
-  async reserve(id: string, amount: { readonly usd?: number; readonly tokens: number }): Promise<Answer> {
-    if (this.#deaf) return nobody(id)
+  /** Asks and waits for the answer, or for the signal that nothing is wanted any more. */
+  async reserve(
+    id: string,
+    amount: { readonly usd?: number; readonly tokens: number },
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    if (this.#deaf || signal.aborted) return nobody(id)
     const { promise, resolve } = Promise.withResolvers<Answer>()
+    const giveUp = (): void => resolve(nobody(id))
+    signal.addEventListener('abort', giveUp, { once: true })
     this.#waiting.set(id, resolve)
     this.say({ type: 'reserve', id, ...amount })
     try {
       return await promise
     } finally {
       this.#waiting.delete(id)
+      signal.removeEventListener('abort', giveUp)
     }
   }
 
