@@ -17,7 +17,7 @@ import { World } from './support/world.ts'
 const KNOWN = {
   any: [1121, 1197, 1250, 1271, 1390, 1436, 1464, 1663, 1743, 2699],
   fail_fast: [462, 873, 1017],
-  agents: [],
+  agents: [55, 58, 67, 151],
 }
 const DEFAULT_SEEDS = { any: 110, fail_fast: 40, agents: 40 }
 

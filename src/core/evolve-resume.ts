@@ -141,7 +141,10 @@ const haltOf = (node: NodeState): Halt => ({
 /** Its outcome was on record before: only hooks and the end are missing. */
 const hasEnded = (node: NodeState): boolean =>
   node.broken !== undefined ||
-  (node.attempt !== undefined && !node.attempt.lost && (node.step === 'concluding' || node.step === 'settling'))
+  (node.attempt !== undefined &&
+    !node.attempt.lost &&
+    !isAsking(node) &&
+    (node.step === 'concluding' || node.step === 'settling'))
 
 function askAgain(state: RunState, node: NodeState): void {
   node.step = 'gate'

@@ -7,7 +7,7 @@ test('an expression sees declared variables, whose own expressions see everythin
     `params: { who: { type: string, default: you } }
 defaults: { env: { A: outer, B: "for \${{ params.who }}" } }
 nodes: [{ id: a, env: { A: inner }, run: "echo \${{ env.A }} \${{ env.B }}" }]`,
-    { a: 'ok' },
+    { a: ['ok'] },
   )
   expect(world.events('attempt.started')).toMatchObject([{ inputs: { 'env.A': 'inner', 'env.B': 'for you' } }])
 })
