@@ -110,6 +110,7 @@ class LiveStep {
   #news: News = {}
   #newsTimer: NodeJS.Timeout | undefined
   #toldAt = -Infinity
+  #session: string | undefined
 
   constructor(command: StepCommand, post: Post, ended: () => void) {
     this.#command = command
@@ -167,8 +168,13 @@ class LiveStep {
   #soon(news: News): void {
     const progress = news.progress && { ...this.#news.progress, ...news.progress }
     this.#news = { ...this.#news, ...news, ...(progress && { progress }) }
-    if (this.#newsTimer) return
-    const wait = Math.max(0, this.#toldAt + LIMITS.progressIntervalMs - performance.now())
+    // A conversation goes on record at once: it is what a later attempt goes on with, also after a crash.
+    const session = news.progress?.session?.id
+    const isUrgent = session !== undefined && session !== this.#session
+    this.#session = session ?? this.#session
+    if (isUrgent) clearTimeout(this.#newsTimer)
+    else if (this.#newsTimer) return
+    const wait = isUrgent ? 0 : Math.max(0, this.#toldAt + LIMITS.progressIntervalMs - performance.now())
     this.#newsTimer = setTimeout(() => {
       const { progress: event } = this.#news
       this.#newsTimer = undefined
