@@ -344,3 +344,31 @@ describe('questions of an agent', () => {
     )
   })
 })
+
+test('progress says what is new', () => {
+  const told = (more: object): string => eventText({ type: 'attempt.progressed', ...at('fix'), ...more }).what
+  expect(told({ session: { id: 'c-1' }, process: { pid: 7 } })).toBe('session c-1, pid 7')
+  expect(told({ turn: 2, usage: usage(10, 5), cost: { usd: 0.5, source: 'computed' } })).toBe(
+    'turn 2, 10 in, 5 out, $0.50 computed',
+  )
+  expect(told({ text: 'reading' })).toBe('reading')
+  expect(told({ output_bytes: 0 })).toBe('0 bytes of output')
+})
+
+test('calls of models and tools, one line each', () => {
+  const call = { ...at('fix'), span_id: '05', started_at: '2026-11-21T10:00:00Z', ended_at: '2026-11-21T10:00:02Z' }
+  const called = (more: object): string => eventText({ type: 'model.called', ...call, ...more }).what
+  expect(called({ model: 'm', usage: usage(1_000, 5), cost: { usd: null, source: 'unknown' } })).toBe(
+    'called m for 2.0s, 1k in, 5 out, unpriced',
+  )
+  expect(called({ error: { code: 'rate_limited', message: 'slow down' } })).toBe(
+    'called the model for 2.0s: rate_limited: slow down',
+  )
+  const tool = { ...call, call_id: 't', tool: 'Bash', ok: false, exit_code: 3, error: 'no' }
+  expect(eventText({ type: 'tool.finished', ...tool }).what).toBe('Bash failed with exit code 3: no')
+  const reserved = { type: 'budget.reserved' as const, ...at('fix') }
+  expect(eventText({ ...reserved, usd: 0.5, tokens: 900 }).what).toBe('reserves $0.50 and 900 tokens for its next call')
+  expect(eventText({ ...reserved, usd: 0 }).what).toBe('gives back what it had reserved')
+  const stalled = { ...at('fix'), reason: 'hung at start', idle_ms: 60_000, action: 'end' }
+  expect(eventText({ type: 'stall.detected', ...stalled }).what).toBe('stalled: hung at start for 1m 00s, it is ended')
+})

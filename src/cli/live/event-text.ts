@@ -64,6 +64,26 @@ const step = (event: { readonly node: string; readonly visit: number; readonly a
 const ownerOf = (event: { readonly node?: string | undefined; readonly visit?: number | undefined }): string =>
   event.node ?? 'run'
 
+/** What is new, all of it: each kind of news may come alone. */
+function newsText({
+  turn,
+  usage,
+  cost,
+  session,
+  process,
+  output_bytes: output,
+}: EventOf<'attempt.progressed'>): string {
+  const news = [
+    turn === undefined ? '' : `turn ${turn}`,
+    usage === undefined ? '' : usageText(usage),
+    cost === undefined ? '' : costText(cost),
+    session === undefined ? '' : `session ${session.id}`,
+    process?.pid === undefined ? '' : `pid ${process.pid}`,
+    output === undefined ? '' : `${count(output)} bytes of output`,
+  ].filter((text) => text !== '')
+  return news.length === 0 ? 'is at work' : news.join(', ')
+}
+
 /** An agent's questions with their options; the gate's own question is their sum. */
 function askedText({ question, questions = [] }: EventOf<'gate.opened'>): string {
   if (questions.length === 0) return question
@@ -149,12 +169,7 @@ const TEXT: { readonly [T in EventType]: Text<T> } = {
       `started${event.max > 1 ? ` (attempt ${event.attempt} of ${event.max})` : ''}${byAgent(event)}`,
     ),
   'attempt.progressed': (event) => ({
-    ...untold(
-      'running',
-      step(event),
-      event.text ??
-        (event.turn === undefined ? `${count(event.output_bytes ?? 0)} bytes of output` : `turn ${event.turn}`),
-    ),
+    ...untold('running', step(event), event.text ?? newsText(event)),
     progress: event.text !== undefined,
   }),
   'attempt.waiting': (event) =>
