@@ -185,6 +185,11 @@ describe('what is not clear is refused', () => {
     expect([get('x'), get('y.py')]).toEqual(['one\n', 'if a:\n    b\n'])
   })
 
+  test('a flood of text', async () => {
+    const long = 'a/b'.repeat(100_000)
+    expect(await refusal(`${long} ${long}\n${long}`)).toContain('names no file')
+  })
+
   test('all of it when one part of it cannot be', async () => {
     put('x', 'one\n')
     put('y', 'one\n')

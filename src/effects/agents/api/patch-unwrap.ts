@@ -88,8 +88,11 @@ function blocks(text: string): Block[] {
 const PATH =
   /^(?:#+ *|[-*] +|\d+\. +)?[*_]{0,2}(?:(?:file|path|filename)\s*[:=][*_]{0,2}\s*)?[`*"']{0,4}((?:\.{0,2}\/)?(?:[\w@.+-]+\/)*[\w@.+-]*\w)[`*"']{0,4}:?\s*$/i
 
+const PATH_CHARS = 300
+
 /** A line that is a path and nothing else: with a directory or an ending. */
 function pathIn(line: string): string | undefined {
+  if (line.length > PATH_CHARS) return undefined
   const path = PATH.exec(line.trim())?.[1]
   return path !== undefined && /\/|\.\w+$/.test(path) ? path : undefined
 }
