@@ -32,6 +32,12 @@ export function lastAttempt(prior: Prior, runDir: string): PriorAttempt | undefi
   return last && priorAttempt(last, runDir)
 }
 
+/** The last one that was not just cut off: from one that was lost there is little to learn. */
+export function tellingAttempt(prior: Prior, runDir: string): PriorAttempt | undefined {
+  const telling = prior.findLast(({ failure }) => failure.code !== 'worker_lost')
+  return telling && priorAttempt(telling, runDir)
+}
+
 function priorAttempt({ attempt_id: id, failure }: Prior[number], runDir: string): PriorAttempt {
   const directory = attemptDirectory(runDir, id)
   return {
@@ -80,7 +86,7 @@ function lineOf(group: readonly Prior[number][], runDir: string): string {
   const failed = verification.checks.filter((check) => !check.passed).map(({ name }) => name)
   const facts = [
     ...(failed.length > 0 ? [`checks failed: ${failed.join(', ')}`] : []),
-    ...(changes && changes.total > 0 ? [`${changes.total} files changed`] : []),
+    ...(changes && changes.total > 0 ? [`${changes.total} ${changes.total === 1 ? 'file' : 'files'} changed`] : []),
   ]
   return `- ${ids}: ${failure.code}: ${shortened(oneLine(failure.message), LINE_CHARS)}${facts.length > 0 ? ` (${facts.join('; ')})` : ''}`
 }

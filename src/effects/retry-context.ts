@@ -5,7 +5,7 @@ import type { Left, RunAttempt } from '../core/commands.ts'
 import { formatDuration } from '../core/duration.ts'
 import { LIMITS } from '../core/limits.ts'
 import { agentParts } from './retry-context-agent.ts'
-import { attemptsBefore, lastAttempt, type PriorAttempt } from './retry-context-attempts.ts'
+import { attemptsBefore, lastAttempt, tellingAttempt, type PriorAttempt } from './retry-context-attempts.ts'
 import { changeParts, checkParts, outputParts } from './retry-context-found.ts'
 
 /** A part of the text. Parts of the highest rank are left out first when there is too much. */
@@ -23,15 +23,22 @@ const LEFT_OUT = '(There was more to tell; it was left out here.)'
 export function retryContext(command: RunAttempt, runDir: string): string | undefined {
   const last = lastAttempt(command.prior, runDir)
   if (!last) return undefined
+  const telling = tellingAttempt(command.prior, runDir)
+  const before = telling && telling.id !== last.id ? telling : undefined
   return fitting([
     { rank: 0, text: header(command, last) },
-    ...checkParts(last),
-    ...outputParts(last),
-    ...agentParts(last),
-    ...changeParts(last),
+    ...partsOf(last),
+    ...(before ? [{ rank: 0, text: `What was wrong with ${before.id}, before that:` }, ...partsOf(before)] : []),
     ...attemptsBefore(command.prior, runDir),
   ])
 }
+
+const partsOf = (attempt: PriorAttempt): Part[] => [
+  ...checkParts(attempt),
+  ...outputParts(attempt),
+  ...agentParts(attempt),
+  ...changeParts(attempt),
+]
 
 function header(command: RunAttempt, { id, failure }: PriorAttempt): string {
   const { attempt, max, place, same_failure: times = 1, left } = command

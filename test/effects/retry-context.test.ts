@@ -203,6 +203,17 @@ describe('the text by itself', () => {
     expect(text).toContain('Left: 2 more attempts after this one, 1m 30s of time, $0.5000, 100 tokens')
   })
 
+  test('after an attempt that was lost, what the one before it taught', () => {
+    const lost: Failure = { ...failure('the process is gone'), code: 'worker_lost', class: 'crash' }
+    const text = retryContext(
+      asked([failure('it broke', { exit_code: 3, stderr_tail: 'why' }), lost]),
+      temporaryDirectory(),
+    )!
+    expect(text).toContain('It ended with worker_lost: the process is gone')
+    expect(text).toMatch(/Terminated: .* went away\n\nWhat was wrong with build@1\.1, before that:\n\nExit code: 3/)
+    expect(text).toContain('```text\nwhy\n```')
+  })
+
   test('tools that failed and the last words of an agent, each once', () => {
     const runDir = temporaryDirectory()
     const directory = join(runDir, 'attempts/build/1.1')
