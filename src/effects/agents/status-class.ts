@@ -32,7 +32,7 @@ const TEXTS: readonly (readonly [RegExp, ErrorClass])[] = [
 ]
 
 /** What the text alone says; undefined when it says nothing that is known. */
-export const classOfText = (text: string): ErrorClass | undefined => TEXTS.find(([pattern]) => pattern.test(text))?.[1]
+const classOfText = (text: string): ErrorClass | undefined => TEXTS.find(([pattern]) => pattern.test(text))?.[1]
 
 /** Some statuses stand for several kinds, which only the text tells apart. */
 const FINER: Readonly<Partial<Record<ErrorClass, ReadonlySet<ErrorClass>>>> = {
