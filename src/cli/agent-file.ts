@@ -81,6 +81,14 @@ const checks = z.object({ checks: z.array(z.unknown()) })
 export const readVerification = (value: unknown): CheckRow[] =>
   (checks.safeParse(value).data?.checks ?? []).flatMap((entry) => check.safeParse(entry).data ?? [])
 
+const notRun = z.object({ not_run: z.array(z.looseObject({ name: z.string(), level: text })) })
+
+/** Checks that did not run because an earlier one had failed. */
+export const readChecksNotRun = (
+  value: unknown,
+): { readonly name: string; readonly level?: string | null | undefined }[] =>
+  notRun.safeParse(value).data?.not_run ?? []
+
 const paths = z.array(z.string()).catch([])
 const changes = z.looseObject({
   source: text,

@@ -34,6 +34,19 @@ export function checkRows(
   })
 }
 
+export const checksNotRunRows = (
+  checks: readonly { readonly name: string; readonly level?: string | null | undefined }[],
+  row: LabelledRow,
+  look: Look,
+): string[] =>
+  checks.map(({ name, level }) =>
+    row('', [
+      piece(glyph('skipped', look), 'dim'),
+      piece(` ${cleanLine(name)}`),
+      piece(`  ${level ?? ''}  did not run: a required check before it had failed`, 'dim'),
+    ]),
+  )
+
 function diagnosticRows({ diagnostics, diagnostics_total: total }: CheckRow, row: LabelledRow): string[] {
   const left = Math.max(total ?? 0, diagnostics.length) - Math.min(diagnostics.length, DIAGNOSTICS_SHOWN)
   return [

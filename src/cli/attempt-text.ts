@@ -3,9 +3,9 @@
 import type { Event, EventOf, EventType } from '../core/events.ts'
 import type { Failure } from '../core/failure.ts'
 import { isJsonObject } from '../core/json.ts'
-import { readAgentFile, readChangesFile, readVerification } from './agent-file.ts'
+import { readAgentFile, readChangesFile, readChecksNotRun, readVerification } from './agent-file.ts'
 import { agentSection, type AgentFacts } from './attempt-agent-text.ts'
-import { changeRows, checkRows } from './attempt-checks-text.ts'
+import { changeRows, checkRows, checksNotRunRows } from './attempt-checks-text.ts'
 import { bytes, counted, elapsed, timeOfDay } from './terminal/amounts.ts'
 import {
   glyph,
@@ -52,6 +52,7 @@ export function renderAttempt(record: AttemptRecord, look: Look): string[] {
     ...(finished?.outputs ? [row('outputs', cleanLine(JSON.stringify(finished.outputs)))] : []),
     ...agentSection(agentFacts(record), row, look),
     ...checkRows(checksOf(record), readVerification(record.verification), row, look),
+    ...checksNotRunRows(readChecksNotRun(record.verification), row, look),
     ...changeRows(readChangesFile(record.changes), record.hasDiff, row),
     ...summaryRows(record, row),
     ...besides(record, row),

@@ -281,14 +281,16 @@ describe('attempt show', () => {
     ]
     const verification = {
       checks: [{ name: 'tests', level: 'L1', required: true, passed: false, exit_code: 1, diagnostics }],
+      not_run: [{ name: 'scope', level: 'L2' }],
     }
     const changes = { source: 'git', created: ['a', 'b'], modified: [], deleted: ['c'], commits: [{}], total: 3 }
     const record = { ...base, events: [...base.events, ...events(finished)], verification, changes, hasDiff: true }
     const text = renderAttempt(record, look)
-    expect(text.slice(2, 8)).toEqual([
+    expect(text.slice(2, 9)).toEqual([
       ' checks    ✕ tests  L1  2.0s  exit 1  check_failed: 1 of 9 failed',
       '             src/cart.ts:12:4  TS2304  Cannot find name x',
       '             and a hint',
+      '           - scope  L2  did not run: a required check before it had failed',
       ' changes   2 created, 1 deleted, 1 commit: --diff shows them',
       '           a, b, c',
       '',
