@@ -100,6 +100,14 @@ describe('a budget smaller than one call', () => {
     for (const id of ids.slice(1)) expect(ask(world, id, { usd: 0.01 })).toBeDefined()
   })
 
+  test('none of a client that makes its calls without asking: the one under way is that one', async () => {
+    const world = await five('{ usd: 1 }')
+    const unasked = (usd: number): unknown =>
+      world.tell({ type: 'attempt.reserve', attempt_id: first, usd, unasked: true })
+    expect(unasked(3)).toMatchObject({ refused: 'conflict' })
+    expect(unasked(0.9)).toBeUndefined()
+  })
+
   test('used up, nothing goes through, and the agents are ended with budget_exhausted', async () => {
     const world = await five('{ usd: 1 }')
     ask(world, first, { usd: 3 })
