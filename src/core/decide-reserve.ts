@@ -9,7 +9,8 @@ import type { RunState } from './state.ts'
 /**
  * Refused when what was spent and all reservations would pass an enforced limit. With nothing reserved and something left
  * one call goes through, however large it may become: a budget smaller than one estimate can be used, and the most that is
- * spent is the limit and that one call.
+ * spent is the limit and that one call. A client that does not ask gets no such call: the one it makes before it is ended
+ * is that one already.
  */
 export function decideReserve(state: RunState, input: InputOf<'attempt.reserve'>): Event[] | Refusal {
   const node = state.attempts.get(input.attempt_id)
@@ -19,7 +20,8 @@ export function decideReserve(state: RunState, input: InputOf<'attempt.reserve'>
   const more = asked.usd > own.usd || asked.tokens > own.tokens
   if (more && node.stop) return { refused: 'conflict', message: node.stop.message }
   for (const budget of more ? budgetsOf(state, node) : []) {
-    const message = whyNot(budget, 'usd', own, asked) ?? whyNot(budget, 'tokens', own, asked)
+    const ask = { own, asked, unasked: input.unasked ?? false }
+    const message = whyNot(budget, 'usd', ask) ?? whyNot(budget, 'tokens', ask)
     if (message !== undefined) return { refused: 'conflict', message }
   }
   return [
@@ -32,14 +34,20 @@ export function decideReserve(state: RunState, input: InputOf<'attempt.reserve'>
   ]
 }
 
-function whyNot(budget: BudgetState, kind: keyof Amount, own: Amount, asked: Amount): string | undefined {
+interface Ask {
+  readonly own: Amount
+  readonly asked: Amount
+  readonly unasked: boolean
+}
+
+function whyNot(budget: BudgetState, kind: keyof Amount, { own, asked, unasked }: Ask): string | undefined {
   const limit = budget.limits[kind]
   if (budget.limits.mode !== 'enforce' || limit === undefined || asked[kind] <= own[kind]) return undefined
   const used = budget[kind]
   const held = budget.reserved[kind]
   if (used >= limit)
     return `The budget of ${nameOf(budget)} is used up: ${amountOf(kind, used)} of ${amountOf(kind, limit)}`
-  if (held === 0 || used + held - own[kind] + asked[kind] <= limit * (1 + 1e-9)) return undefined
+  if ((held === 0 && !unasked) || used + held - own[kind] + asked[kind] <= limit * (1 + 1e-9)) return undefined
   const left = amountOf(kind, Math.max(0, limit - used - held))
   return `The budget of ${nameOf(budget)} has ${left} left besides what calls under way may cost; this one may cost ${amountOf(kind, asked[kind] - own[kind])}`
 }

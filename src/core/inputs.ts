@@ -70,6 +70,8 @@ export type Input = { readonly now: number } & (
       readonly attempt_id: string
       readonly usd?: number | undefined
       readonly tokens?: number | undefined
+      /** The client makes the call without waiting for the answer: only what certainly fits is granted. */
+      readonly unasked?: boolean | undefined
     }
   | {
       readonly type: 'summary.outcome'

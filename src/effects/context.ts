@@ -40,6 +40,13 @@ export interface EffectsContext {
   readonly oom?: OomSource | undefined
 }
 
+export interface Reservation {
+  readonly usd?: number
+  readonly tokens?: number
+  /** The client makes the call without waiting for the answer. */
+  readonly unasked?: boolean
+}
+
 /** What a started command tells. Nothing is told after the outcome, and the outcome exactly once. */
 export interface Report {
   outcome(outcome: Outcome): void
@@ -49,7 +56,7 @@ export interface Report {
   /** Client or provider named a reset time (epoch ms). True: wait for it; false: it waited too often or too long already. */
   waiting(resumesAt: number, failure: FailureReport): Promise<boolean>
   /** Before a call that costs (absolute, for all calls under way). Undefined: go on; else why not. */
-  reserve(amount: { readonly usd?: number; readonly tokens?: number }): Promise<string | undefined>
+  reserve(amount: Reservation): Promise<string | undefined>
 }
 
 export interface Running {

@@ -1,7 +1,9 @@
-// Owns: that no money is spent which cannot be counted: a model without a known price below an enforced budget in dollars.
+// Owns: what an attempt owes the budgets around it: no money that cannot be counted (a model without a known price below an
+// enforced budget in dollars), and how much the next request of a client may cost.
 import type { AgentSpec } from '../../core/agent.ts'
+import type { Left } from '../../core/commands.ts'
 import type { FailureReport } from '../../core/failure.ts'
-import type { EffectsContext } from '../context.ts'
+import type { EffectsContext, Reservation } from '../context.ts'
 import { reason } from '../reason.ts'
 import type { AgentAdapter, AgentEvent } from './adapter.ts'
 import { priceOf } from './pricing.ts'
@@ -45,4 +47,22 @@ export function unmeasurableCall(
   const model = event.model ?? spec.model
   if (model !== undefined && price(model, event.tokens) !== undefined) return undefined
   return unmeasurable(spec, model ?? 'a model it does not name')
+}
+
+export type CallEvent = Extract<AgentEvent, { type: 'call' }>
+
+/** What the next request may cost: as much as the last one. Undefined where no enforced budget counts it. */
+export function nextRequest(
+  last: CallEvent | undefined,
+  { asked, price }: { readonly asked: { readonly spec: AgentSpec }; readonly price: PriceOf },
+  left: Left,
+): Reservation | undefined {
+  if (!last?.tokens || (left.usd === undefined && left.tokens === undefined)) return undefined
+  const { input, cache_read, cache_write, output } = last.tokens
+  const model = last.model ?? asked.spec.model
+  const usd = last.usd ?? (model === undefined ? undefined : price(model, last.tokens))
+  return {
+    ...(left.usd !== undefined && usd !== undefined && { usd }),
+    ...(left.tokens !== undefined && { tokens: input + cache_read + cache_write + output }),
+  }
 }

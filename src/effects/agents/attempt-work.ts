@@ -8,7 +8,7 @@ import type { Cost, ProcessFacts, Session, Usage } from '../../core/outcome.ts'
 import type { Standing } from '../attempt-conclusion.ts'
 import { reason } from '../reason.ts'
 import type { AgentAdapter, AgentEvent, AgentLaunch } from './adapter.ts'
-import { unmeasurableCall } from './attempt-budget.ts'
+import { nextRequest, unmeasurableCall, type CallEvent } from './attempt-budget.ts'
 import { sessionIdOf, type Asked } from './attempt-request.ts'
 import { ClientRun, type ClientEnd } from './launch.ts'
 import { agentFailure } from './outcome.ts'
@@ -31,6 +31,8 @@ export class AgentWork {
   #launch: AgentLaunch | undefined
   #client: ClientRun | undefined
   #workedMs = 0
+  #lastCall: CallEvent | undefined
+  readonly #openTools = new Set<string>()
 
   constructor(standing: Standing, parts: WorkParts) {
     const { spec } = parts.asked
@@ -82,6 +84,23 @@ export class AgentWork {
     const { asked, price } = this.#parts
     const failure = unmeasurableCall(event, asked.spec, asked.usdLeft, price)
     if (failure) this.#client?.stop({ code: failure.code, message: failure.message, now: false })
+    if (event.type === 'call') this.#lastCall = event
+    if (event.type === 'tool.started') this.#openTools.add(event.id)
+    if (event.type !== 'tool.finished') return
+    this.#openTools.delete(event.id)
+    void this.#reserveNext()
+  }
+
+  /**
+   * After its tools a client asks its model again, without asking us: if a request as large as the last one does not fit
+   * the budgets any more, it is ended. What it sends meanwhile is the one request that may go over.
+   */
+  async #reserveNext(): Promise<void> {
+    const client = this.#client
+    const amount = nextRequest(this.#lastCall, this.#parts, this.#standing.command.left)
+    if (!client || !amount || this.#launch?.dialogue === true || this.#openTools.size > 0) return
+    const refused = await this.#standing.report.reserve({ ...amount, unasked: true })
+    if (refused !== undefined) client.stop({ code: 'budget_exhausted', message: refused, now: false })
   }
 
   /** A launch is over: why it failed, if it did. */

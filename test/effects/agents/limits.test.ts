@@ -106,9 +106,9 @@ describe('a limit with a known end', () => {
   })
 })
 
-describe('an enforced budget in dollars', () => {
-  const left = { attempt: { left: { usd: 1 } } }
+const left = { attempt: { left: { usd: 1 } } }
 
+describe('an enforced budget in dollars', () => {
   test('is not spent on a model whose price nobody knows', async () => {
     const { run, bench } = agentBench(fakeAdapter({ reportsCost: false }))
     const { outcome } = await run([call], {
@@ -165,6 +165,34 @@ describe('a client that asks before it spends', () => {
   test('or why not', async () => {
     const { record } = await agentBench(adapter).run([], { reserve: 'the budget is used up' })
     expect(record().final_text).toBe('{type:refuse,id:r1,reason:the budget is used up}')
+  })
+})
+
+describe('a client that spends without asking', () => {
+  const tool = (id: string): Line[] => [
+    { type: 'tool.started', id, name: 'shell', input: {}, at: 0 },
+    { type: 'tool.finished', id, ok: true, output: '', at: 0 },
+  ]
+  const priced: Line = { type: 'call', endedAt: 0, tokens, usd: 0.25 }
+
+  test('reserves what its last request cost once its tools are done, and ends when that does not fit', async () => {
+    const { run } = agentBench(fakeAdapter())
+    const { outcome, reserved } = await run([session, priced, ...tool('t1')], {
+      ...left,
+      reserve: 'The budget of the run has $0.10 left',
+      fake: { HANG: 'end' },
+    })
+    expect(reserved).toEqual([{ usd: 0.25, unasked: true }])
+    expect(outcome.failure).toMatchObject({ code: 'budget_exhausted', message: 'The budget of the run has $0.10 left' })
+    expect(outcome.cost).toEqual({ usd: 0.25, source: 'reported' })
+  })
+
+  test('asks nothing while a tool runs, before its end, or without a budget', async () => {
+    const { run } = agentBench(fakeAdapter())
+    const [started, finished] = tool('t2') as [Line, Line]
+    const both = await run([session, priced, started, ...tool('t1'), finished, priced, { type: 'result' }], left)
+    expect(both.reserved).toHaveLength(1)
+    expect((await run([session, priced, ...tool('t1'), { type: 'result' }])).reserved).toEqual([])
   })
 })
 
