@@ -114,6 +114,11 @@ export class BudgetBook {
     for (const budget of this.payers(path)) if (budget.busy++ === 0) budget.sinceUs = atUs
   }
 
+  /** Somebody answered what its agent had asked. */
+  goOn(path: string, atUs: number): void {
+    if (this.throughout.has(path)) this.startWork(path, atUs)
+  }
+
   endWork(path: string, atUs: number): void {
     if (!this.working.delete(path)) return
     for (const budget of this.payers(path)) if (budget.busy > 0 && --budget.busy === 0) stopClock(budget, atUs)

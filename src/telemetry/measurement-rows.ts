@@ -72,7 +72,8 @@ const nodeStarted: MeasurementRow<'node.started'> = (work, event, atUs) => {
   work.budgets.open(event.node, event.budget)
   work.budgets.open(`${event.node}/`, event.child_budget)
   work.budgets.visitStarted(event, atUs)
-  if (event.continues !== undefined && event.kind === 'gate') work.reopenGate(event)
+  // A gate, or an agent's question, that nobody has answered yet.
+  if (event.continues !== undefined && work.reopenGate(event)) work.budgets.endWork(event.node, atUs)
 }
 
 const nodeFinished: MeasurementRow<'node.finished'> = (work, event, atUs) => {
@@ -103,9 +104,16 @@ function endBranch(work: OpenWork, spanId: string, { result, atUs }: { result: R
   })
 }
 
-const gateOpened: MeasurementRow<'gate.opened'> = (work, event, atUs) => work.openGate(event, atUs)
-const gateClosed = (work: OpenWork, event: EventOf<'gate.answered'> | EventOf<'gate.expired'>): void =>
-  work.closeGate(event)
+/** An agent that asks does not work meanwhile. */
+const gateOpened: MeasurementRow<'gate.opened'> = (work, event, atUs) => {
+  work.openGate(event, atUs)
+  work.budgets.endWork(event.node, atUs)
+}
+const gateAnswered: MeasurementRow<'gate.answered'> = (work, event, atUs) => {
+  const gate = work.closeGate(event)
+  if (gate?.reject.includes(event.choice) === false) work.budgets.goOn(event.node, atUs)
+}
+const gateExpired: MeasurementRow<'gate.expired'> = (work, event) => void work.closeGate(event)
 
 const breakerOpened: MeasurementRow<'breaker.opened'> = (work, event) => {
   Object.assign(work.node(event.node), { breaker: true, breakerOpen: true })
@@ -248,8 +256,8 @@ export const MEASUREMENT_ROWS = {
   'hook.started': hookStarted,
   'hook.finished': stepFinished,
   'gate.opened': gateOpened,
-  'gate.answered': gateClosed,
-  'gate.expired': gateClosed,
+  'gate.answered': gateAnswered,
+  'gate.expired': gateExpired,
   'route.taken': null,
   'route.ignored': null,
   'timer.fired': timerFired,

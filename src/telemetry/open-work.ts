@@ -44,6 +44,13 @@ interface OpenBranch {
   readonly counted: boolean
 }
 
+interface OpenGate {
+  readonly node: string
+  readonly openedUs: number
+  /** Answers after which nothing of its node goes on. */
+  readonly reject: readonly string[]
+}
+
 /** Which gauges a node id has. An id may stand for several nodes: in branches and in child pipelines. */
 export interface NodeSeen {
   attempts: boolean
@@ -66,8 +73,8 @@ export class OpenWork {
   /** By span id. */
   readonly branches = new Map<string, OpenBranch>()
   /** When they were opened, by visit id. Those of an execution that ended wait for the next one to go on with them. */
-  readonly gates = new Map<string, { readonly node: string; readonly openedUs: number }>()
-  private readonly gatesLeft = new Map<string, { readonly node: string; readonly openedUs: number }>()
+  readonly gates = new Map<string, OpenGate>()
+  private readonly gatesLeft = new Map<string, OpenGate>()
   /** First end of a branch, by visit id of the fan-out. */
   private readonly firstEnds = new Map<string, number>()
   readonly budgets = new BudgetBook()
@@ -148,26 +155,28 @@ export class OpenWork {
     return branch
   }
 
-  openGate(event: { readonly node: string; readonly visit: number }, atUs: number): void {
+  openGate(event: EventOf<'gate.opened'>, atUs: number): void {
     this.node(event.node).gates = true
-    this.gates.set(visitId(event.node, event.visit), { node: idOf(event.node), openedUs: atUs })
+    const { node, visit, reject } = event
+    this.gates.set(visitId(node, visit), { node: idOf(node), openedUs: atUs, reject })
   }
 
   /** A gate that was left open when an execution ended is open again, for as long as it has been. */
-  reopenGate(event: { readonly node: string; readonly visit: number }): void {
+  reopenGate(event: { readonly node: string; readonly visit: number }): boolean {
     const id = visitId(event.node, event.visit)
     const gate = this.gatesLeft.get(id)
     if (gate) this.gates.set(id, gate)
-    this.gatesLeft.delete(id)
+    return this.gatesLeft.delete(id)
   }
 
   /** `isLeft`: nobody can answer any more, but a resume may go on with it. */
-  closeGate(event: { readonly node: string; readonly visit: number }, isLeft = false): void {
+  closeGate(event: { readonly node: string; readonly visit: number }, isLeft = false): OpenGate | undefined {
     const id = visitId(event.node, event.visit)
     const gate = this.gates.get(id)
     this.gates.delete(id)
     if (!isLeft) this.gatesLeft.delete(id)
     else if (gate) this.gatesLeft.set(id, gate)
+    return gate
   }
 
   noteBranchEnd(fanout: string, atUs: number): void {
