@@ -2,10 +2,12 @@
 // order, there may be several results, types that are not known only show that it lives.
 import type { AgentEvent, AgentExit, AgentReader, AgentRequest, Verdict } from './adapter.ts'
 import { ClaudeRequests } from './claude-requests.ts'
-import { addModels, isSynthetic, listCost, modelsOf, resultKey, sumOf, totalsOf, type Models } from './claude-usage.ts'
+import { ClaudeResults } from './claude-results.ts'
+import { isSynthetic, listCost, sumOf, totalsOf, type Models } from './claude-usage.ts'
 import { byName, claudeVerdict, resetOf, textOf } from './claude-verdict.ts'
 import { asAmount, asFields, asList, asRecords, asText, asTime, objectIn, type Fields } from './loose-json.ts'
-import { minus, NO_TOKENS } from './spending.ts'
+import { NO_TOKENS } from './spending.ts'
+import { ToolEnds } from './tool-ends.ts'
 
 type Events = readonly AgentEvent[]
 const ALIVE: Events = [{ type: 'alive' }]
@@ -19,11 +21,12 @@ const DISABLED_TOOL = /^<tool_use_error>.*\b(\w+) is disabled for this session/
 export class ClaudeReader implements AgentReader {
   readonly #request: AgentRequest
   readonly #requests = new ClaudeRequests()
-  /** Tool calls that were begun and have no end, by id: the tool's name. */
-  readonly #tools = new Map<string, string>()
-  readonly #toolIds = new Set<string>()
-  readonly #results = new Map<string, Fields>()
-  #last: Fields | undefined
+  readonly #tools = new ToolEnds<{ readonly block: Fields; readonly at: number }>()
+  readonly #results: ClaudeResults
+  /** Requests that had begun when the latest result came. */
+  #requestsAtResult = 0
+  /** What the agent said last by the client's clock. */
+  #said: { readonly text: string; readonly at: number } | undefined
   #apiError: Fields | undefined
   #spoke = false
   #background = 0
@@ -36,6 +39,7 @@ export class ClaudeReader implements AgentReader {
 
   constructor(request: AgentRequest) {
     this.#request = request
+    this.#results = new ClaudeResults(request.session)
   }
 
   stdout(line: string, at: number): Events {
@@ -82,6 +86,7 @@ export class ClaudeReader implements AgentReader {
   #system(event: Fields, at: number): Events {
     switch (event['subtype']) {
       case 'init':
+        this.#results.turnBegan(event)
         return [init(event)]
       case 'status':
         if (event['status'] === 'requesting') this.#requests.asked(at)
@@ -99,6 +104,7 @@ export class ClaudeReader implements AgentReader {
         this.#background = asRecords(event['tasks']).filter((task) => task['task_type'] !== 'local_bash').length
         return ALIVE
       case 'task_notification':
+        this.#results.notified()
         return this.#requests.wentOn(asText(event['tool_use_id']) ?? '', at)
       case 'informational':
       case 'model_refusal_no_fallback':
@@ -130,7 +136,10 @@ export class ClaudeReader implements AgentReader {
     const texts = blocks.flatMap((block) => (block['type'] === 'text' ? (asText(block['text']) ?? []) : []))
     const events = this.#requests.block(message, parent, at, texts)
     // What a subagent says goes to the agent that asked it.
-    if (parent === '') events.push(...texts.map((text) => ({ type: 'text', text }) as const))
+    if (parent === '') {
+      events.push(...texts.map((text) => ({ type: 'text', text }) as const))
+      for (const text of texts) if (at >= (this.#said?.at ?? at)) this.#said = { text, at }
+    }
     return [...events, ...blocks.flatMap((block) => (block['type'] === 'tool_use' ? this.#toolStarted(block, at) : []))]
   }
 
@@ -147,10 +156,10 @@ export class ClaudeReader implements AgentReader {
   #toolStarted(block: Fields, at: number): Events {
     const id = asText(block['id'])
     const name = asText(block['name'])
-    if (id === undefined || name === undefined || this.#toolIds.has(id)) return []
-    this.#toolIds.add(id)
-    this.#tools.set(id, name)
-    return [{ type: 'tool.started', id, name, input: block['input'], at }]
+    if (id === undefined || name === undefined || !this.#tools.begin(id, name)) return []
+    const early = this.#tools.takeEarly(id)
+    const started: AgentEvent = { type: 'tool.started', id, name, input: block['input'], at }
+    return early ? [started, ...this.#toolFinished(early.block, early.at)] : [started]
   }
 
   #user(event: Fields, at: number): Events {
@@ -165,9 +174,8 @@ export class ClaudeReader implements AgentReader {
     const disabled = DISABLED_TOOL.exec(output)?.[1]
     if (disabled !== undefined) this.#denied.push(disabled)
     const id = asText(block['tool_use_id'])
-    const name = id === undefined ? undefined : this.#tools.get(id)
+    const name = id === undefined ? undefined : this.#tools.end(id, { block, at })
     if (id === undefined || name === undefined) return []
-    this.#tools.delete(id)
     const ok = block['is_error'] !== true
     if (ok) {
       this.#worked ||= name !== ANSWER_TOOL
@@ -188,8 +196,7 @@ export class ClaudeReader implements AgentReader {
   }
 
   #result(event: Fields, at: number): Events {
-    this.#results.set(resultKey(event), event)
-    this.#last = event
+    this.#results.add(event)
     const events = this.#requests.closeAll(at)
     const id = asText(event['session_id'])
     // An unknown conversation has no id worth keeping.
@@ -197,23 +204,22 @@ export class ClaudeReader implements AgentReader {
     const totals = totalsOf(event)
     if (totals) events.push({ type: 'totals', totals })
     events.push(this.#spent())
-    // Agents in the background: another result will follow.
-    if (this.#background > 0) return [...events, ...ALIVE]
-    const text = event['is_error'] === false ? asText(event['result']) : undefined
-    const structured = event['structured_output']
-    return [...events, { type: 'result', text, ...(structured !== undefined && { structured }) }]
+    this.#requestsAtResult = this.#requests.count
+    // Another result will follow.
+    if (this.#background > 0 || this.#results.awaitsMore) return [...events, ...ALIVE]
+    return [...events, resultEvent(this.#results.last ?? event)]
   }
 
   /** Where calls do not tell all, what is known in sum goes with each of them. */
   #withSpent(events: Events): Events {
-    const needsSum = this.#requests.hasPlaceholders || this.#results.size > 0
+    const needsSum = this.#requests.hasPlaceholders || this.#results.count > 0
     if (!needsSum || !events.some(({ type }) => type === 'call')) return events
     return [...events, this.#spent()]
   }
 
   /** The sum of all results; where it lacks requests that were seen (broken ones, later ones), those that were seen. */
   #spent(): AgentEvent {
-    const told = this.#told()
+    const told = this.#results.models
     const isWhole = told !== undefined && this.#covers(told)
     const models = isWhole ? told : this.#requests.models
     const usd = isWhole ? listCost(models) : undefined
@@ -230,43 +236,29 @@ export class ClaudeReader implements AgentReader {
     return total(told) >= total(this.#requests.models)
   }
 
-  /** By model, earlier parts of the conversation taken off. Undefined: that cannot be told. */
-  #told(): Models | undefined {
-    let sum: Models = {}
-    for (const result of this.#results.values()) {
-      const since = modelsOf(result['model_usage_since_last_result'])
-      if (since === undefined) return this.#difference()
-      sum = addModels(sum, since)
-    }
-    return sum
-  }
-
-  /** Results without sums of their own: of an old client, or of one that did not begin. */
-  #difference(): Models | undefined {
-    const models = modelsOf(this.#last?.['modelUsage'])
-    if (models === undefined) return undefined
-    if (!this.#request.session) return models
-    const { totals } = this.#request.session
-    const names = Object.keys(models)
-    if (names.length === 0) return {}
-    if (!totals || names.length > 1) return undefined
-    return { [names[0]!]: minus(sumOf(models), totals) }
+  /** Agents are at work in the background, or the agent is being told of one: there would have been another result. */
+  get #unfinished(): boolean {
+    const agents = Math.min(this.#background, this.#results.agentsLeft ?? this.#background)
+    return agents > 0 || this.#results.awaitsMore
   }
 
   end(exit: AgentExit, at: number): { readonly events: Events; readonly verdict: Verdict } {
     const events = [...this.stdout(exit.rest, at), ...this.#withSpent(this.#requests.closeAll(at))]
-    const told = this.#told()
-    const known = this.#last !== undefined && told !== undefined && this.#covers(told)
+    const told = this.#results.models
+    const result = this.#results.last
+    const isKnown = result !== undefined && told !== undefined && this.#covers(told)
+    const gaps = this.#gaps(result)
     const verdict = claudeVerdict(
       {
-        result: this.#last,
+        result,
+        unfinished: this.#unfinished || this.#wentOn(result),
         apiError: this.#apiError,
         spoke: this.#spoke,
         brokenAnswer: this.#requests.hasBroken,
         resetsAt: this.#resetsAt,
-        denied: this.#worked ? [] : this.#denied,
-        usageComplete: known && !this.#requests.hasUntold && this.#background === 0,
-        warnings: this.#warnings(),
+        denied: this.#worked ? [] : this.#deniedTools(result),
+        usageComplete: isKnown && !this.#requests.hasUntold && gaps.length === 0,
+        warnings: [...gaps, ...this.#warnings(result, exit)],
       },
       exit,
       at,
@@ -274,14 +266,51 @@ export class ClaudeReader implements AgentReader {
     return { events, verdict }
   }
 
-  #warnings(): string[] {
-    const warnings: string[] = []
-    if (this.#background > 0) warnings.push(`${this.#background} agents in the background had not finished`)
-    const isOk = this.#last?.['is_error'] === false
-    if (isOk && this.#request.spec.output_schema !== undefined && this.#last?.['structured_output'] === undefined)
-      warnings.push('it gave no structured answer although one was asked for')
-    return warnings
+  get #requestsSince(): number {
+    return this.#requests.count - this.#requestsAtResult
   }
+
+  /** After its result it said something else. */
+  #wentOn(result: Fields | undefined): boolean {
+    return this.#requestsSince > 0 && this.#said !== undefined && this.#said.text !== result?.['result']
+  }
+
+  #deniedTools(result: Fields | undefined): readonly string[] {
+    const told = asRecords(result?.['permission_denials']).flatMap((denial) => asText(denial['tool_name']) ?? [])
+    return this.#denied.length > 0 ? this.#denied : told
+  }
+
+  /** What shows that its output is not all there, or not in order. */
+  #gaps(result: Fields | undefined): readonly string[] {
+    if (result === undefined) return []
+    const isOk = result['is_error'] === false
+    const requests = this.#requestsSince
+    return [
+      ...(this.#background > 0 ? [`${this.#background} agents in the background had not finished`] : []),
+      ...(this.#results.hasGap ? ['one of its results is not in its output'] : []),
+      ...(requests > 0 ? [`${requests} requests came after its last result`] : []),
+      ...(isOk && this.#requests.count === 0 ? ['the answer that its result tells of is not in its output'] : []),
+      ...(isOk && this.#tools.missing !== undefined ? [this.#tools.missing] : []),
+    ]
+  }
+
+  #warnings(result: Fields | undefined, { exitCode, ended }: AgentExit): readonly string[] {
+    if (result?.['is_error'] !== false) return []
+    const asked = this.#request.spec.output_schema !== undefined
+    const isOdd = ended === undefined && exitCode !== undefined && exitCode !== 0
+    return [
+      ...(asked && result['structured_output'] === undefined
+        ? ['it gave no structured answer although one was asked for']
+        : []),
+      ...(isOdd ? [`it exited with ${exitCode} after its result`] : []),
+    ]
+  }
+}
+
+function resultEvent(result: Fields): AgentEvent {
+  const text = result['is_error'] === false ? asText(result['result']) : undefined
+  const structured = result['structured_output'] ?? undefined
+  return { type: 'result', text, ...(structured !== undefined && { structured }) }
 }
 
 function init(event: Fields): AgentEvent {

@@ -2,7 +2,7 @@
 // model (its own). Facts as seen with 2.1.329.
 import type { Session, Tokens } from '../../core/outcome.ts'
 import type { ModelSpent } from './adapter.ts'
-import { asAmount, asFields, asText, type Fields } from './loose-json.ts'
+import { asAmount, asFields, type Fields } from './loose-json.ts'
 import { NO_TOKENS, plus } from './spending.ts'
 
 export type Models = Readonly<Record<string, ModelSpent>>
@@ -21,25 +21,32 @@ export function tokensOfMessage(value: unknown, earlier: Tokens = NO_TOKENS): To
   }
 }
 
-/** `modelUsage` or `model_usage_since_last_result`. Cost counts only on list prices: elsewhere it is a guess. */
+/**
+ * `modelUsage` or `model_usage_since_last_result`; undefined when a model's counts cannot be read. Cost counts only on list
+ * prices: elsewhere it is a guess.
+ */
 export function modelsOf(value: unknown): Models | undefined {
   const usage = asFields(value)
   if (!usage) return undefined
-  return Object.fromEntries(
-    Object.entries(usage).flatMap(([model, of]) => {
-      const spent = asFields(of)
-      return spent ? [[model, modelSpent(spent)] as const] : []
-    }),
-  )
+  const models: Record<string, ModelSpent> = {}
+  for (const [model, of] of Object.entries(usage)) {
+    const spent = modelSpent(asFields(of))
+    if (!spent) return undefined
+    models[model] = spent
+  }
+  return models
 }
 
-function modelSpent(spent: Fields): ModelSpent {
+function modelSpent(spent: Fields | undefined): ModelSpent | undefined {
+  const input = asAmount(spent?.['inputTokens'])
+  const output = asAmount(spent?.['outputTokens'])
+  if (!spent || input === undefined || output === undefined) return undefined
   const usd = spent['costBasis'] === 'list' ? asAmount(spent['costUSD']) : undefined
   return {
-    input: asAmount(spent['inputTokens']) ?? 0,
+    input,
     cache_read: asAmount(spent['cacheReadInputTokens']) ?? 0,
     cache_write: asAmount(spent['cacheCreationInputTokens']) ?? 0,
-    output: asAmount(spent['outputTokens']) ?? 0,
+    output,
     reasoning: asAmount(spent['thinkingTokens']) ?? 0,
     ...(usd !== undefined && { usd }),
   }
@@ -77,7 +84,3 @@ export function totalsOf(result: Fields): Session['totals'] {
 
 /** Names of models that are no models: what the client says by itself. */
 export const isSynthetic = (model: unknown): boolean => model === '<synthetic>'
-
-/** Identifies a result among those of one launch: a line that came twice counts once. */
-export const resultKey = (result: Fields): string =>
-  asText(result['uuid']) ?? `${String(result['session_id'])}#${String(result['result_index'])}`

@@ -9,6 +9,8 @@ import { resetTime } from './reset-time.ts'
 export interface ClaudeEnd {
   /** The last one. */
   readonly result: Fields | undefined
+  /** Another one would have followed. */
+  readonly unfinished: boolean
   /** The last message by which the client told an API error itself. */
   readonly apiError: Fields | undefined
   /** Any line that was an event. */
@@ -27,6 +29,7 @@ export function claudeVerdict(end: ClaudeEnd, exit: AgentExit, at: number): Verd
   const common = { usageComplete, ...(warnings.length > 0 && { warnings }) }
   const { result } = end
   if (!result) return { ...common, ...withoutResult(end, exit, at) }
+  if (end.unfinished) return { ...common, ...withoutResult(end, exit, at), usageComplete: false }
   if (result['is_error'] === false && result['subtype'] === 'success') {
     if (end.denied.length === 0) return { ...common, status: 'ok' }
     const tools = [...new Set(end.denied)].join(', ')
@@ -43,18 +46,19 @@ type Ending = Partial<Verdict> & Pick<Verdict, 'status'>
 const wasAborted = (result: Fields): boolean => asText(result['terminal_reason'])?.startsWith('aborted') ?? false
 
 function withoutResult(end: ClaudeEnd, exit: AgentExit, at: number): Ending {
+  const which = end.result ? 'its last result' : 'its result'
   if (exit.ended !== undefined || exit.signal !== undefined || SIGNAL_EXITS.has(exit.exitCode ?? 0)) {
     const by = exit.signal ?? (exit.exitCode === undefined ? exit.ended : `exit code ${exit.exitCode}`)
-    return { status: 'killed', message: `ended before its result (${by})` }
+    return { status: 'killed', message: `ended before ${which} (${by})` }
   }
   if (end.apiError) return apiFailure(end, end.apiError, at)
   const said = lastLine(exit.stderr)
   if (exit.exitCode === 0)
-    return { status: 'error', errorClass: 'truncated_output', message: 'ended with exit code 0 and without a result' }
+    return { status: 'error', errorClass: 'truncated_output', message: `ended with exit code 0 and without ${which}` }
   // It checks its arguments before it says anything on its standard output.
   if (!end.spoke && said !== undefined && isUsage(said))
     return { status: 'error', errorClass: 'usage', message: said, usageComplete: true }
-  const message = said ?? `ended with exit code ${exit.exitCode} and without a result`
+  const message = said ?? `ended with exit code ${exit.exitCode} and without ${which}`
   return { status: 'error', errorClass: 'unknown', message }
 }
 
@@ -146,7 +150,7 @@ function classOf(said: Fields, message: string, status: number | undefined): Err
 
 /** Error names of retries, messages and results. */
 export function byName(name: string | undefined): ErrorClass | undefined {
-  return name === undefined ? undefined : NAMES[name]
+  return name !== undefined && Object.hasOwn(NAMES, name) ? NAMES[name] : undefined
 }
 
 const NAMES: Readonly<Record<string, ErrorClass | undefined>> = {
