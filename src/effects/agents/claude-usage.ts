@@ -37,15 +37,19 @@ export function modelsOf(value: unknown): Models | undefined {
   return models
 }
 
+/** Counts that are not there are none; those that cannot be read are not known. */
 function modelSpent(spent: Fields | undefined): ModelSpent | undefined {
   const input = asAmount(spent?.['inputTokens'])
   const output = asAmount(spent?.['outputTokens'])
-  if (!spent || input === undefined || output === undefined) return undefined
+  const cacheRead = asAmount(spent?.['cacheReadInputTokens'] ?? 0)
+  const cacheWrite = asAmount(spent?.['cacheCreationInputTokens'] ?? 0)
+  if (!spent || input === undefined || output === undefined || cacheRead === undefined || cacheWrite === undefined)
+    return undefined
   const usd = spent['costBasis'] === 'list' ? asAmount(spent['costUSD']) : undefined
   return {
     input,
-    cache_read: asAmount(spent['cacheReadInputTokens']) ?? 0,
-    cache_write: asAmount(spent['cacheCreationInputTokens']) ?? 0,
+    cache_read: cacheRead,
+    cache_write: cacheWrite,
     output,
     reasoning: asAmount(spent['thinkingTokens']) ?? 0,
     ...(usd !== undefined && { usd }),

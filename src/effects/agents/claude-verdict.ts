@@ -2,6 +2,7 @@
 // exit code nor `subtype: success` decides: SIGINT ends with 0, API errors call themselves success (seen with 2.1.329).
 import { oneLine, shortened } from '../reason.ts'
 import type { AgentExit, ErrorClass, Verdict } from './adapter.ts'
+import { wasKilled } from './exits.ts'
 import { asAmount, asFields, asList, asText, type Fields } from './loose-json.ts'
 import { resetTime } from './reset-time.ts'
 
@@ -47,7 +48,7 @@ const wasAborted = (result: Fields): boolean => asText(result['terminal_reason']
 
 function withoutResult(end: ClaudeEnd, exit: AgentExit, at: number): Ending {
   const which = end.result ? 'its last result' : 'its result'
-  if (exit.ended !== undefined || exit.signal !== undefined || SIGNAL_EXITS.has(exit.exitCode ?? 0)) {
+  if (wasKilled(exit)) {
     const by = exit.signal ?? (exit.exitCode === undefined ? exit.ended : `exit code ${exit.exitCode}`)
     return { status: 'killed', message: `ended before ${which} (${by})` }
   }
@@ -61,9 +62,6 @@ function withoutResult(end: ClaudeEnd, exit: AgentExit, at: number): Ending {
   const message = said ?? `ended with exit code ${exit.exitCode} and without ${which}`
   return { status: 'error', errorClass: 'unknown', message }
 }
-
-/** 128 + SIGHUP, SIGINT, SIGKILL, SIGTERM. */
-const SIGNAL_EXITS: ReadonlySet<number> = new Set([129, 130, 137, 143])
 
 const isUsage = (line: string): boolean =>
   /^error: |cannot be used|must be provided|already in use|unknown option|no conversation found|invalid /i.test(line)

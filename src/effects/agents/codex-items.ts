@@ -55,7 +55,8 @@ type ToolResult = Omit<Extract<AgentEvent, { type: 'tool.finished' }>, 'type' | 
 
 function resultOf(type: string, item: Fields): ToolResult {
   const status = asText(item['status'])
-  const exitCode = asAmount(item['exit_code'])
+  // -1 stands for a command that was ended before it could tell.
+  const exitCode = Number.isSafeInteger(item['exit_code']) ? (item['exit_code'] as number) : asAmount(item['exit_code'])
   const failed = asText(asFields(item['error'])?.['message'])
   const ok = (status === undefined || status === 'completed') && (exitCode ?? 0) === 0 && failed === undefined
   const output = type === 'mcp_tool_call' ? contentOf(item['result']) : (asText(item['aggregated_output']) ?? '')

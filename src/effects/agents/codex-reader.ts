@@ -4,6 +4,7 @@ import type { Tokens } from '../../core/outcome.ts'
 import type { AgentEvent, AgentExit, AgentReader, AgentRequest, Verdict } from './adapter.ts'
 import { codexError, type CodexError } from './codex-errors.ts'
 import { itemEvents, subagentsOf } from './codex-items.ts'
+import { ItemOrder } from './codex-order.ts'
 import { Rollout, sameTokens } from './codex-rollout.ts'
 import { threadsOf, type Threads } from './codex-threads.ts'
 import { codexTokens } from './codex-tokens.ts'
@@ -39,6 +40,7 @@ export class CodexReader implements AgentReader {
   #answer: { readonly text: string; readonly item: number } | undefined
   #toldAnswer: string | undefined
   readonly #tools = new Map<string, 'open' | 'done'>()
+  readonly #order = new ItemOrder()
   #toolTurns = 0
   #networkWaits = 0
   #limit: LimitKind | undefined
@@ -104,20 +106,22 @@ export class CodexReader implements AgentReader {
     const spent = this.#spent()
     if (spent) events.push(spent)
     if (this.#final === 'completed' && this.#toldAnswer !== this.#answer?.text) events.push(this.#result())
+    const gaps = this.#gaps()
     const verdict = codexVerdict(
       {
         started: this.#thread !== undefined,
         final: this.#final,
         error: this.#error,
         limitEndsAt: this.#main.limitEndsAt,
-        usageComplete: this.#usageComplete(),
+        usageComplete: this.#usageComplete() && gaps.length === 0,
         limit: this.#limit,
         maxTurns: this.#request.spec.max_turns,
       },
       exit,
       at,
     )
-    return { events, verdict }
+    const warnings = [...gaps, ...(verdict.warnings ?? [])]
+    return { events, verdict: warnings.length === 0 ? verdict : { ...verdict, warnings } }
   }
 
   #started(thread: string | undefined): readonly AgentEvent[] {
@@ -132,6 +136,7 @@ export class CodexReader implements AgentReader {
 
   #item(phase: string, item: Fields, at: number): readonly AgentEvent[] {
     this.#networkWaits = 0
+    this.#order.add(phase, item, this.#final !== undefined)
     for (const thread of subagentsOf(item)) this.#threads.add(thread)
     const events = itemEvents(phase, item, at).filter((event) => this.#isNew(event))
     for (const event of events) if (event.type === 'text') this.#answered(event.text, asText(item['id']))
@@ -227,6 +232,12 @@ export class CodexReader implements AgentReader {
     if (!used || sameTokens(used, this.#mainTokens)) return undefined
     const turns = this.#main.requests > 0 ? this.#main.requests : this.#toolTurns + 1
     return { type: 'spent', tokens: plus(used, this.#subagentTokens), turns }
+  }
+
+  #gaps(): readonly string[] {
+    const isOver = this.#final === 'completed'
+    const hasBeginning = !isOver || this.#thread !== undefined
+    return [...(hasBeginning ? [] : ['the beginning of its stream is missing']), ...this.#order.gaps(isOver)]
   }
 
   #usageComplete(): boolean {

@@ -2,6 +2,7 @@
 // Its exit codes: 0 success, 1 any failure, 2 arguments; a signal ends it without a last word.
 import type { AgentExit, ErrorClass, Verdict } from './adapter.ts'
 import { codexError, type CodexError } from './codex-errors.ts'
+import { wasKilled } from './exits.ts'
 import { lastBytes, oneLine, shortened } from '../reason.ts'
 
 export interface Evidence {
@@ -29,8 +30,10 @@ export function codexVerdict(evidence: Evidence, exit: AgentExit, at: number): V
       message: `codex was ended at its limit of ${evidence.maxTurns ?? 'some'} turns`,
       usageComplete,
     }
-  if (exit.signal !== undefined || (exit.ended !== undefined && exit.ended !== 'result')) {
-    const how = exit.signal === undefined ? '' : ` by ${exit.signal}`
+  if (wasKilled(exit)) {
+    const by =
+      exit.signal ?? (exit.ended === undefined ? `a signal, as its exit code ${exit.exitCode} says` : undefined)
+    const how = by === undefined ? '' : ` by ${by}`
     const last = error ? `; its last error: ${error.message}` : ''
     return { status: 'killed', message: `codex was ended${how} before its turn was complete${last}`, usageComplete }
   }
