@@ -2,7 +2,7 @@
 import { identity, stale } from './attempt-identity.ts'
 import type { Event } from './events.ts'
 import type { InputOf, Refusal } from './inputs.ts'
-import type { Amount, BudgetState } from './node-state.ts'
+import type { Amount, BudgetState, NodeState } from './node-state.ts'
 import { amountOf, budgetsOf, nameOf } from './budgets.ts'
 import type { RunState } from './state.ts'
 
@@ -20,7 +20,8 @@ export function decideReserve(state: RunState, input: InputOf<'attempt.reserve'>
   const more = asked.usd > own.usd || asked.tokens > own.tokens
   if (more && node.stop) return { refused: 'conflict', message: node.stop.message }
   for (const budget of more ? budgetsOf(state, node) : []) {
-    const ask = { own, asked, unasked: input.unasked ?? false }
+    const untold = input.unasked ? untoldUnder(state, budget, node) : 0
+    const ask = { own, asked, unasked: input.unasked ?? false, untold }
     const message = whyNot(budget, 'usd', ask) ?? whyNot(budget, 'tokens', ask)
     if (message !== undefined) return { refused: 'conflict', message }
   }
@@ -38,16 +39,32 @@ interface Ask {
   readonly own: Amount
   readonly asked: Amount
   readonly unasked: boolean
+  /** First requests of others that nobody has told of yet: each may be as large as this one. */
+  readonly untold: number
 }
 
-function whyNot(budget: BudgetState, kind: keyof Amount, { own, asked, unasked }: Ask): string | undefined {
+/** At most as many as attempts may run at once. */
+function untoldUnder(state: RunState, budget: BudgetState, own: NodeState): number {
+  let count = 0
+  for (const node of state.attempts.values()) {
+    if (node === own || node.def.kind !== 'agent' || node.step !== 'acting') continue
+    const { spent, reserved } = node.attempt!
+    const told =
+      spent.tokens.input + spent.tokens.output + spent.tokens.cache_read > 0 || reserved.usd + reserved.tokens > 0
+    if (!told && [...budgetsOf(state, node)].includes(budget)) count++
+  }
+  return count
+}
+
+function whyNot(budget: BudgetState, kind: keyof Amount, { own, asked, unasked, untold }: Ask): string | undefined {
   const limit = budget.limits[kind]
   if (budget.limits.mode !== 'enforce' || limit === undefined || asked[kind] <= own[kind]) return undefined
   const used = budget[kind]
   const held = budget.reserved[kind]
   if (used >= limit)
     return `The budget of ${nameOf(budget)} is used up: ${amountOf(kind, used)} of ${amountOf(kind, limit)}`
-  if ((held === 0 && !unasked) || used + held - own[kind] + asked[kind] <= limit * (1 + 1e-9)) return undefined
+  if ((held === 0 && !unasked) || used + held - own[kind] + asked[kind] * (1 + untold) <= limit * (1 + 1e-9))
+    return undefined
   const left = amountOf(kind, Math.max(0, limit - used - held))
   return `The budget of ${nameOf(budget)} has ${left} left besides what calls under way may cost; this one may cost ${amountOf(kind, asked[kind] - own[kind])}`
 }

@@ -35,14 +35,13 @@ test('five at once spend at most the budget and one request each', async () => {
   const nodes = ids.map((id) => ({ id, keys: { needs: [] } }))
   const { exitCode } = await work.run(nodes, { budget: { usd: 1 } })
   expect(exitCode).toBe(1)
-  const [exceeded] = work.events('budget.exceeded')
-  const used = Number(exceeded!['used'])
-  expect(used).toBeLessThanOrEqual(1 + USD + 1e-9)
-  // What was under way then, or was sent before its agent was gone, is at most one request of each.
-  const later = ids.map((id) => work.requests(id).filter(({ at }) => at > exceeded!.recorded_at).length)
-  expect(Math.max(...later)).toBeLessThanOrEqual(1)
-  expect(work.final().totals.cost_usd).toBeGreaterThan(1)
-  expect(work.final().totals.cost_usd).toBeLessThanOrEqual(used + 5 * USD + 1e-9)
+  const served = ids.reduce((sum, id) => sum + work.requests(id).length, 0) * USD
+  expect(served).toBeGreaterThan(0.7)
+  expect(served).toBeLessThanOrEqual(1 + ids.length * USD + 1e-9)
+  // What a client was asking when it was ended is served, and not told any more.
+  const { cost_usd } = work.final().totals
+  expect(cost_usd).toBeLessThanOrEqual(served + 1e-9)
+  expect(cost_usd).toBeGreaterThanOrEqual(served - ids.length * USD - 1e-9)
 })
 
 test('a model that it does not know costs what `prices:` says', async () => {

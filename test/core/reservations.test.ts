@@ -104,8 +104,21 @@ describe('a budget smaller than one call', () => {
     const world = await five('{ usd: 1 }')
     const unasked = (usd: number): unknown =>
       world.tell({ type: 'attempt.reserve', attempt_id: first, usd, unasked: true })
+    for (const id of ids.slice(1)) spend(world, id, 0.001)
     expect(unasked(3)).toMatchObject({ refused: 'conflict' })
     expect(unasked(0.9)).toBeUndefined()
+  })
+
+  test('those of others that began and have told nothing yet are counted as large as this one', async () => {
+    const world = await five('{ usd: 1 }')
+    const unasked = (id: string, usd: number): unknown =>
+      world.tell({ type: 'attempt.reserve', attempt_id: id, usd, unasked: true })
+    spend(world, first, 0.15)
+    expect(unasked(first, 0.15)).toBeUndefined()
+    spend(world, second, 0.15)
+    expect(unasked(second, 0.15)).toMatchObject({ refused: 'conflict' })
+    for (const id of [third, fourth, fifth]) spend(world, id, 0.01)
+    expect(unasked(second, 0.15)).toBeUndefined()
   })
 
   test('used up, nothing goes through, and the agents are ended with budget_exhausted', async () => {

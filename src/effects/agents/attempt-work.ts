@@ -32,6 +32,7 @@ export class AgentWork {
   #client: ClientRun | undefined
   #workedMs = 0
   #lastCall: CallEvent | undefined
+  #reservedAfter: CallEvent | undefined
   readonly #openTools = new Set<string>()
 
   constructor(standing: Standing, parts: WorkParts) {
@@ -84,23 +85,26 @@ export class AgentWork {
     const { asked, price } = this.#parts
     const failure = unmeasurableCall(event, asked.spec, asked.usdLeft, price)
     if (failure) this.#client?.stop({ code: failure.code, message: failure.message, now: false })
-    if (event.type === 'call') this.#lastCall = event
-    if (event.type === 'tool.started') this.#openTools.add(event.id)
-    if (event.type !== 'tool.finished') return
-    this.#openTools.delete(event.id)
-    void this.#reserveNext()
+    this.#reserveNext(event)
   }
 
   /**
-   * After its tools a client asks its model again, without asking us: if a request as large as the last one does not fit
-   * the budgets any more, it is ended. What it sends meanwhile is the one request that may go over.
+   * When an answer asks for tools, the client will send another request after them, without asking us. If one as large as
+   * the last does not fit the budgets any more, the client is ended before it does.
    */
-  async #reserveNext(): Promise<void> {
-    const client = this.#client
+  #reserveNext(event: AgentEvent): void {
+    if (event.type === 'call') this.#lastCall = event
+    else if (event.type === 'tool.started') this.#openTools.add(event.id)
+    else if (event.type === 'tool.finished') this.#openTools.delete(event.id)
+    const goesOn = this.#openTools.size > 0 || (event.type === 'call' && /tool/i.test(event.finishReason ?? ''))
+    if (!goesOn || this.#launch?.dialogue === true || this.#reservedAfter === this.#lastCall) return
     const amount = nextRequest(this.#lastCall, this.#parts, this.#standing.command.left)
-    if (!client || !amount || this.#launch?.dialogue === true || this.#openTools.size > 0) return
-    const refused = await this.#standing.report.reserve({ ...amount, unasked: true })
-    if (refused !== undefined) client.stop({ code: 'budget_exhausted', message: refused, now: false })
+    if (!amount) return
+    this.#reservedAfter = this.#lastCall
+    const client = this.#client
+    void this.#standing.report.reserve({ ...amount, unasked: true }).then((refused) => {
+      if (refused !== undefined) client?.stop({ code: 'budget_exhausted', message: refused, now: false })
+    })
   }
 
   /** A launch is over: why it failed, if it did. */

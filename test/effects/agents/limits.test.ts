@@ -169,15 +169,13 @@ describe('a client that asks before it spends', () => {
 })
 
 describe('a client that spends without asking', () => {
-  const tool = (id: string): Line[] => [
-    { type: 'tool.started', id, name: 'shell', input: {}, at: 0 },
-    { type: 'tool.finished', id, ok: true, output: '', at: 0 },
-  ]
+  const tool = { type: 'tool.started', id: 't1', name: 'shell', input: {}, at: 0 } as const
+  const done = (id: string): Line => ({ type: 'tool.finished', id, ok: true, output: '', at: 0 })
   const priced: Line = { type: 'call', endedAt: 0, tokens, usd: 0.25 }
 
-  test('reserves what its last request cost once its tools are done, and ends when that does not fit', async () => {
+  test('reserves what its last request cost when that asks for tools, and ends when it does not fit', async () => {
     const { run } = agentBench(fakeAdapter())
-    const { outcome, reserved } = await run([session, priced, ...tool('t1')], {
+    const { outcome, reserved } = await run([session, { ...priced, finishReason: 'tool_use' }, tool], {
       ...left,
       reserve: 'The budget of the run has $0.10 left',
       fake: { HANG: 'end' },
@@ -187,12 +185,25 @@ describe('a client that spends without asking', () => {
     expect(outcome.cost).toEqual({ usd: 0.25, source: 'reported' })
   })
 
-  test('asks nothing while a tool runs, before its end, or without a budget', async () => {
+  test('once for each request, whichever comes first, the tool or what the request cost', async () => {
     const { run } = agentBench(fakeAdapter())
-    const [started, finished] = tool('t2') as [Line, Line]
-    const both = await run([session, priced, started, ...tool('t1'), finished, priced, { type: 'result' }], left)
-    expect(both.reserved).toHaveLength(1)
-    expect((await run([session, priced, ...tool('t1'), { type: 'result' }])).reserved).toEqual([])
+    const lines: Line[] = [
+      session,
+      tool,
+      priced,
+      { ...tool, id: 't2' },
+      done('t1'),
+      done('t2'),
+      priced,
+      { type: 'result' },
+    ]
+    expect((await run(lines, left)).reserved).toEqual([{ usd: 0.25, unasked: true }])
+  })
+
+  test('nothing before its end, or without a budget', async () => {
+    const { run } = agentBench(fakeAdapter())
+    expect((await run([session, priced, { type: 'result' }], left)).reserved).toEqual([])
+    expect((await run([session, priced, tool, done('t1'), { type: 'result' }])).reserved).toEqual([])
   })
 })
 
