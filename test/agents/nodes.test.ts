@@ -242,7 +242,11 @@ nodes:
 test('a fallback takes over from one that is limited, a stronger model after failures', async () => {
   const limited: Turn = { error: { status: 429, message: 'quota exceeded' } }
   await scene(
-    { first: { turns: [limited], after: 'repeat-last' }, other: { turns: [say('no')] }, second: { turns: [say('yes')] } },
+    {
+      first: { turns: [limited], after: 'repeat-last' },
+      other: { turns: [say('no')] },
+      second: { turns: [say('yes')] },
+    },
     `name: others
 nodes:
   - id: work
