@@ -6,11 +6,14 @@ import type { AgentEvent, AgentExit, AgentReader, AgentRequest, Verdict } from '
 import { keptIn } from './gemini-conversation.ts'
 import { NOISE } from './gemini-errors.ts'
 import { ownTelemetry, telemetryFile } from './gemini-files.ts'
+import { statsOf } from './gemini-stats.ts'
+import { StreamOrder } from './gemini-order.ts'
 import { GeminiTelemetry } from './gemini-telemetry.ts'
 import { geminiVerdict, type GeminiProgress } from './gemini-verdict.ts'
-import { asAmount, asFields, asText, asTime, objectIn, type Fields } from './loose-json.ts'
+import { asFields, asText, asTime, objectIn, type Fields } from './loose-json.ts'
 import { minus, NO_TOKENS, plus } from './spending.ts'
 import { structuredIn } from './structured-answer.ts'
+import { ToolEnds } from './tool-ends.ts'
 
 type Finished = Extract<AgentEvent, { type: 'tool.finished' }>
 
@@ -26,12 +29,21 @@ export class GeminiReader implements AgentReader {
   readonly #request: AgentRequest
   readonly #telemetry = new GeminiTelemetry()
   readonly #told = new Map<string, Tokens>()
-  readonly #progress: GeminiProgress = { result: undefined, stats: [], loop: false, error: undefined, limited: false }
-  readonly #pending = new Map<string, string>()
+  readonly #progress: GeminiProgress = {
+    result: undefined,
+    stats: undefined,
+    loop: false,
+    error: undefined,
+    limited: false,
+  }
+  readonly #order = new StreamOrder()
+  readonly #tools = new ToolEnds<{ readonly event: Fields; readonly time: number }>()
   readonly #held = new Map<string, { readonly event: Finished; readonly at: number }>()
   readonly #codes = new Map<string, number>()
   #block = ''
   #answer: string | undefined
+  /** The answer that its result was told with. */
+  #toldAnswer: string | undefined
   #kept: string | undefined
   #turns = 0
   #asked = true
@@ -44,7 +56,9 @@ export class GeminiReader implements AgentReader {
     const event = objectIn(line)
     const type = asText(event?.['type'])
     if (!event || type === undefined) return []
-    return [...this.#overdue(at), ...this.#read(type, event, asTime(event['timestamp']) ?? at, at)]
+    const time = asTime(event['timestamp'])
+    this.#order.add(event, line, time)
+    return [...this.#overdue(at), ...this.#read(type, event, time ?? at, at)]
   }
 
   #read(type: string, event: Fields, time: number, at: number): readonly AgentEvent[] {
@@ -64,7 +78,7 @@ export class GeminiReader implements AgentReader {
       case 'message':
         return this.#said(event)
       case 'tool_use':
-        return this.#used(event, time)
+        return this.#used(event, time, at)
       case 'tool_result':
         return this.#returned(event, time, at)
       case 'error':
@@ -99,22 +113,22 @@ export class GeminiReader implements AgentReader {
     return [{ type: 'text', text }]
   }
 
-  #used(event: Fields, time: number): readonly AgentEvent[] {
+  #used(event: Fields, time: number, at: number): readonly AgentEvent[] {
     const id = asText(event['tool_id'])
-    if (id === undefined) return []
-    this.#beginTurn()
     const name = asText(event['tool_name']) ?? 'unknown'
+    if (id === undefined || !this.#tools.begin(id, name)) return []
+    this.#beginTurn()
     const text = this.#flushed()
     this.#answer = undefined
-    this.#pending.set(id, name)
-    return [...text, { type: 'tool.started', id, name, input: event['parameters'] ?? {}, at: time }]
+    const started: AgentEvent = { type: 'tool.started', id, name, input: event['parameters'] ?? {}, at: time }
+    const early = this.#tools.takeEarly(id)
+    return [...text, started, ...(early ? this.#returned(early.event, early.time, at) : [])]
   }
 
   #returned(event: Fields, time: number, at: number): readonly AgentEvent[] {
     const id = asText(event['tool_id'])
-    const name = id === undefined ? undefined : this.#pending.get(id)
+    const name = id === undefined ? undefined : this.#tools.end(id, { event, time })
     if (id === undefined || name === undefined) return []
-    this.#pending.delete(id)
     const refused = name === SHELL && REFUSED.test(asText(event['output']) ?? '')
     const ok = event['status'] === 'success' && !refused
     const error = asText(asFields(event['error'])?.['message'])
@@ -132,7 +146,7 @@ export class GeminiReader implements AgentReader {
 
   /** All tools of a turn have ended: the next request follows. Only settings of its own could hold it to a number of them. */
   #turnEnded(): readonly AgentEvent[] {
-    if (this.#pending.size > 0) return []
+    if (this.#tools.hasOpen) return []
     this.#asked = true
     const max = this.#request.spec.max_turns
     if (max === undefined || this.#turns < max || this.#progress.limited) return []
@@ -163,12 +177,10 @@ export class GeminiReader implements AgentReader {
       error: asText(asFields(event['error'])?.['message']),
       type: asText(asFields(event['error'])?.['type']),
     }
-    progress.stats = Object.entries(asFields(stats?.['models']) ?? {}).flatMap(([model, counts]) => {
-      const tokens = statsTokens(asFields(counts))
-      return tokens ? [{ model, tokens }] : []
-    })
+    progress.stats = statsOf(stats)
     const text = this.#flushed()
-    return [...text, { type: 'result', text: this.#answer ?? (progress.result.ok ? '' : undefined) }]
+    this.#toldAnswer = this.#answer ?? (progress.result.ok ? '' : undefined)
+    return [...text, { type: 'result', text: this.#toldAnswer }]
   }
 
   stderr(line: string): readonly AgentEvent[] {
@@ -205,20 +217,36 @@ export class GeminiReader implements AgentReader {
     this.#held.clear()
     events.push(...this.#rest(at))
     const answer = this.#mended()
+    const gaps = this.#gaps()
     const verdict = geminiVerdict(this.#progress, {
       exit,
       at,
       finish: this.#telemetry.lastFinish,
-      untold: ownTelemetry(this.#request) ? this.#telemetry.untold : this.#progress.loop,
+      untold: this.#untold || gaps.length > 0,
       turns: this.#turns,
+      warnings: gaps,
     })
     if (this.#progress.result) {
       const structured = verdict.status === 'ok' ? structuredIn(answer, this.#request.spec.output_schema) : undefined
-      if (answer !== this.#answer || structured !== undefined) events.push({ type: 'result', text: answer, structured })
+      if (answer !== this.#toldAnswer || structured !== undefined)
+        events.push({ type: 'result', text: answer, structured })
     }
     // Holds what no file of the run's may: text that is not masked.
     rmSync(telemetryFile(this.#request), { force: true })
     return { events, verdict }
+  }
+
+  /** Requests were made of which no tokens are told. */
+  get #untold(): boolean {
+    if (ownTelemetry(this.#request) && this.#telemetry.used) return this.#telemetry.untold
+    return this.#progress.loop || this.#progress.stats === undefined
+  }
+
+  /** What shows that its stream is not all there, or not in order. */
+  #gaps(): readonly string[] {
+    const isOver = this.#progress.result?.ok === true
+    const { missing } = this.#tools
+    return [...this.#order.gaps(isOver), ...(isOver && missing !== undefined ? [missing] : [])]
   }
 
   /** An answer that broke off and was asked for again is in the stream with all its beginnings, one after the other. */
@@ -231,17 +259,17 @@ export class GeminiReader implements AgentReader {
 
   /** What the final sums hold beyond the requests that were told of. */
   #rest(at: number): readonly AgentEvent[] {
-    const { stats } = this.#progress
-    if (!this.#telemetry.used)
-      return stats.length === 0
-        ? []
-        : [
-            {
-              type: 'spent',
-              models: Object.fromEntries(stats.map(({ model, tokens }) => [model, tokens])),
-              turns: this.#turns,
-            },
-          ]
+    const stats = this.#progress.stats ?? []
+    if (!this.#telemetry.used) {
+      if (stats.length === 0) return []
+      const models = Object.fromEntries(stats.map(({ model, tokens }) => [model, tokens]))
+      const [main] = stats.toSorted((a, b) => b.tokens.output - a.tokens.output)
+      // Its beginning may have named none, or `auto`.
+      return [
+        { type: 'session', model: main!.model },
+        { type: 'spent', models, turns: this.#turns },
+      ]
+    }
     return stats.flatMap(({ model, tokens }) => {
       const rest = minus(tokens, this.#told.get(model) ?? NO_TOKENS)
       const none = rest.input + rest.cache_read + rest.output === 0
@@ -255,19 +283,3 @@ const withCode = (event: Finished, exitCode: number): Finished => ({
   exitCode,
   ok: event.ok && exitCode === 0,
 })
-
-/** `input` is uncached; thoughts are only in the total. */
-function statsTokens(counts: Fields | undefined): Tokens | undefined {
-  const [total, prompt] = [asAmount(counts?.['total_tokens']), asAmount(counts?.['input_tokens'])]
-  const output = asAmount(counts?.['output_tokens'])
-  if (total === undefined || prompt === undefined || output === undefined || total === 0) return undefined
-  const cached = asAmount(counts?.['cached']) ?? 0
-  const reasoning = Math.max(0, total - prompt - output)
-  return {
-    input: Math.max(0, prompt - cached),
-    cache_read: cached,
-    cache_write: 0,
-    output: output + reasoning,
-    reasoning,
-  }
-}

@@ -1,12 +1,14 @@
 // Owns: what a launch of Gemini CLI comes to: its result, what that does not say (loops, cut and blocked answers), and how the
 // process went. Its exit code is 0 after SIGTERM and after a broken stream.
-import type { Tokens } from '../../core/outcome.ts'
 import type { AgentExit, ErrorClass, Verdict } from './adapter.ts'
+import { wasKilled } from './exits.ts'
 import { exitError, resultError } from './gemini-errors.ts'
+import type { ModelStats } from './gemini-stats.ts'
 
 export interface GeminiProgress {
   result: { readonly ok: boolean; readonly error: string | undefined; readonly type: string | undefined } | undefined
-  stats: readonly { readonly model: string; readonly tokens: Tokens }[]
+  /** Undefined: it told none that can be read. */
+  stats: readonly ModelStats[] | undefined
   loop: boolean
   /** The last `error` event that is no warning. */
   error: string | undefined
@@ -22,6 +24,8 @@ export interface GeminiEnd {
   /** Requests were made of which no tokens are told. */
   readonly untold: boolean
   readonly turns: number
+  /** What shows that its stream has holes. */
+  readonly warnings: readonly string[]
 }
 
 /** Answers that call themselves a success. */
@@ -33,6 +37,11 @@ const BAD_ENDS: Readonly<Record<string, readonly [ErrorClass, string]>> = {
 const TURN_LIMIT = /max(?:imum)? session turns/i
 
 export function geminiVerdict(progress: GeminiProgress, end: GeminiEnd): Verdict {
+  const verdict = judged(progress, end)
+  return end.warnings.length === 0 ? verdict : { ...verdict, warnings: end.warnings }
+}
+
+function judged(progress: GeminiProgress, end: GeminiEnd): Verdict {
   const { result, limited } = progress
   if (limited) {
     const message = `it made ${end.turns} requests, all it may make`
@@ -47,7 +56,7 @@ export function geminiVerdict(progress: GeminiProgress, end: GeminiEnd): Verdict
     const message = 'it made the same call again and again until its client stopped it'
     return { status: 'error', errorClass: 'loop', message, usageComplete }
   }
-  const bad = end.finish === undefined ? undefined : BAD_ENDS[end.finish]
+  const bad = end.finish !== undefined && Object.hasOwn(BAD_ENDS, end.finish) ? BAD_ENDS[end.finish] : undefined
   if (bad) return { status: 'error', errorClass: bad[0], message: bad[1], usageComplete }
   const { exit } = end
   if (exit.ended === undefined && exit.exitCode !== undefined && exit.exitCode !== 0) {
@@ -73,9 +82,8 @@ function failed({ result, error }: GeminiProgress, { exit, at, untold }: GeminiE
   return { status: 'error', errorClass, message, httpStatus, resetsAt, usageComplete }
 }
 
-function withoutResult({ exit }: GeminiEnd): Verdict {
-  if (exit.signal !== undefined || (exit.ended !== undefined && exit.ended !== 'result') || exit.exitCode === 130)
-    return { status: 'killed', message: 'it was ended before its result', usageComplete: false }
+function withoutResult({ exit, turns }: GeminiEnd): Verdict {
+  if (wasKilled(exit)) return { status: 'killed', message: 'it was ended before its result', usageComplete: false }
   if (exit.exitCode === 0) {
     const message = 'its output ends without a result'
     return { status: 'error', errorClass: 'truncated_output', message, usageComplete: false }
@@ -84,6 +92,6 @@ function withoutResult({ exit }: GeminiEnd): Verdict {
     return { status: 'limit', errorClass: 'max_turns', message: exitError(exit).message, usageComplete: false }
   const { errorClass, message } = exitError(exit)
   // Those end it before it asks anything.
-  const usageComplete = errorClass === 'auth' || errorClass === 'usage'
+  const usageComplete = turns === 0 && (errorClass === 'auth' || errorClass === 'usage')
   return { status: 'error', errorClass, message, usageComplete }
 }
