@@ -73,8 +73,8 @@ export const LIMITS = {
   agentStartMs: 60_000,
   agentLoopRepeats: 8,
   agentLingerMs: 5_000,
-  /** `--version` of an agent client, and a cheap prompt of the preflight. */
-  agentVersionMs: 10_000,
+  /** `--version` of an agent client (the first start of one may read hundreds of MB), and a cheap prompt of the preflight. */
+  agentVersionMs: 20_000,
   agentProbeMs: 60_000,
   graceMs: 5_000,
   checkTimeoutMs: 600_000,

@@ -1,7 +1,18 @@
 // Owns: what an installed agent client is: where it lies, its version, whether it knows the flags we give it. Asked of the
 // program itself, within a bound; the answer is kept as long as the file stays the same.
 import { execa } from 'execa'
-import { accessSync, constants, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { LIMITS } from '../../core/limits.ts'
 import type { AgentAdapter } from './adapter.ts'
@@ -55,9 +66,30 @@ export async function clientFacts(
   return { file, version, missingFlags }
 }
 
-/** What it prints; empty when it fails, hangs or cannot be started. */
+/**
+ * What it prints; empty when it fails, hangs or cannot be started. Clients make files in their home even for this question
+ * (Gemini CLI leaves a new one each time), so it is given one that is thrown away. A program that fails there, as wrappers
+ * of version managers do that look for the real one below the user's home, is asked again as it is.
+ */
 async function ask(file: string, flag: string, env: NodeJS.ProcessEnv): Promise<string> {
-  const { all } = await execa(file, [flag], {
+  const home = mkdtempSync(path.join(tmpdir(), 'spanwright-ask-'))
+  try {
+    const away = { HOME: home, XDG_CONFIG_HOME: home, XDG_DATA_HOME: home, XDG_CACHE_HOME: home, XDG_STATE_HOME: home }
+    const told = await run(file, flag, { ...env, ...away })
+    return told.failed && !told.timedOut ? (await run(file, flag, env)).all : told.all
+  } finally {
+    await rm(home, { recursive: true, force: true, maxRetries: 3 }).catch(() => {})
+  }
+}
+
+interface Told {
+  readonly all: string
+  readonly failed: boolean
+  readonly timedOut: boolean
+}
+
+async function run(file: string, flag: string, env: NodeJS.ProcessEnv): Promise<Told> {
+  const { all, failed, timedOut } = await execa(file, [flag], {
     env,
     extendEnv: false,
     stdin: 'ignore',
@@ -67,7 +99,7 @@ async function ask(file: string, flag: string, env: NodeJS.ProcessEnv): Promise<
     forceKillAfterDelay: 500,
     maxBuffer: LIMITS.tailBytes,
   })
-  return all ?? ''
+  return { all: all ?? '', failed, timedOut }
 }
 
 interface Cache {

@@ -1,5 +1,5 @@
 // Agents before a run starts: all problems at once, from programs that are really started.
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { agentPreflight, type AgentPreflight } from '../../../src/effects/agents/preflight.ts'
@@ -50,7 +50,7 @@ nodes:
     fanout:
       branches:
         a: [{ id: work, agent: { use: claude, prompt: x, home: isolated, program: no-such-claude } }]
-        b: [{ id: work, agent: { use: codex, prompt: x, home: isolated, program: no-such-codex, model: no-such-model } }]
+        b: [{ id: work, agent: { use: codex, prompt: x, home: isolated, program: no-such/codex, model: no-such-model } }]
 `,
   )
   expect(problems).toEqual([
@@ -60,7 +60,7 @@ nodes:
     expect.stringMatching(
       /^lanes:b\/work: the budget in usd cannot be measured, because the model no-such-model has no/,
     ),
-    expect.stringMatching(/^lanes:b\/work: agent codex needs the program `no-such-codex`/),
+    expect.stringMatching(/^lanes:b\/work: agent codex needs the program `no-such\/codex`/),
   ])
 })
 
@@ -105,6 +105,30 @@ test('an unknown version is a warning; one that does not know our flags is a pro
     expect.stringContaining('codex 9.0.0 is not known'),
   ])
   expect(problems).toEqual([expect.stringMatching(/codex does not know --sandbox.*: install codex 0\.169\.x/)])
+})
+
+test('what a client makes in its home when it is asked stays nowhere', async () => {
+  const home = path.join(directory, 'home')
+  const homes = path.join(directory, 'homes')
+  mkdirSync(home, { recursive: true })
+  const file = path.join(bin, 'opencode')
+  const script = `echo "$HOME" >> ${homes}; touch "$HOME/made" "$XDG_DATA_HOME/made"; echo 1.18.33`
+  writeFileSync(file, `#!/bin/sh\n${script}\n`)
+  chmodSync(file, 0o755)
+  expect(await look(agents('use: opencode'))).toMatchObject({ warnings: [] })
+  const asked = readFileSync(homes, 'utf8').trim()
+  expect([asked === home, existsSync(asked), readdirSync(home)]).toEqual([false, false, []])
+})
+
+test('a wrapper that needs the user’s home to find the client is asked there', async () => {
+  const home = path.join(directory, 'home')
+  mkdirSync(home, { recursive: true })
+  const file = path.join(bin, 'opencode')
+  const real = path.join(home, 'opencode')
+  writeFileSync(real, '#!/bin/sh\necho 1.18.33\n')
+  writeFileSync(file, '#!/bin/sh\nexec "$HOME/opencode" "$@"\n')
+  for (const program of [real, file]) chmodSync(program, 0o755)
+  expect(await look(agents('use: opencode'))).toMatchObject({ warnings: [] })
 })
 
 test('a program under another name is not asked for its version', async () => {
