@@ -321,7 +321,7 @@ test('permissions: what it may not do it does not do', async () => {
   await run({ keys }, [
     { id: 'read', agent: { permission: 'read' }, keys: { allow_failure: true } },
     { id: 'workspace', agent: { permission: 'workspace' }, keys: { needs: [] } },
-    { id: 'listed', agent: { allowed_tools: ['Bash(git *)'] }, keys: { needs: [] } },
+    { id: 'listed', agent: { permission: 'read', allowed_tools: ['Bash(git *)'] }, keys: { needs: [] } },
   ])
   const files = readdirSync(work.session.cwd)
   expect(files).toEqual(expect.arrayContaining(['inside.txt', 'shell.txt']))

@@ -53,8 +53,13 @@ const AGENT_PROBLEMS: [what: string, agentMap: string, problem: RegExp][] = [
   ['session', 'use: claude, prompt: p, session: contineu', /`contineu` is no conversation, did you mean `continue`\?/],
   [
     'allowed and denied',
-    'use: claude, prompt: p, allowed_tools: [Read, Bash], denied_tools: [Bash]',
+    'use: claude, prompt: p, permission: read, allowed_tools: [Read, Bash], denied_tools: [Bash]',
     /^p\.yaml:3:\d+ wrong-value `Bash` is allowed and denied/,
+  ],
+  [
+    'only these tools',
+    'use: claude, prompt: p, allowed_tools: [mcp__issues__list, "Bash(git *)"]',
+    /^p\.yaml:3:\d+ agent-tools `allowed_tools` adds to what `permission: workspace` allows .*`Bash\(git \*\)` .*write permission: read/,
   ],
   ['env_allow', 'use: claude, prompt: p, env_allow: ["A*B"]', /expected NAME or PREFIX_\*/],
   ['loop of one', 'use: claude, prompt: p, stalls: { repeats: 1 }', /`agent.stalls.repeats`: must be at least 2/],

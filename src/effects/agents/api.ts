@@ -82,7 +82,7 @@ function launch(request: AgentRequest): AgentLaunch | { readonly problem: string
 const withoutKey = (env: Environment, key: string): Environment =>
   Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (key !== '' && value === key ? [[name, '']] : [])))
 
-/** The tools it may use, in their usual order. */
+/** The tools it may use, in their usual order: those of its level, and those that are allowed by name. */
 function toolsOf(spec: AgentSpec): ToolName[] | { readonly problem: string } {
   const unknown = [...(spec.allowed_tools ?? []), ...(spec.denied_tools ?? [])].filter(
     (name) => !TOOL_NAMES.some((tool) => tool === name),
@@ -91,8 +91,7 @@ function toolsOf(spec: AgentSpec): ToolName[] | { readonly problem: string } {
     return { problem: `it has no tool ${unknown.join(', ')}: its tools are ${TOOL_NAMES.join(', ')}` }
   return TOOL_NAMES.filter(
     (name) =>
-      (spec.permission !== 'read' || name === 'read') &&
-      (spec.allowed_tools?.includes(name) ?? true) &&
+      (spec.permission !== 'read' || name === 'read' || spec.allowed_tools?.includes(name) === true) &&
       spec.denied_tools?.includes(name) !== true,
   )
 }

@@ -11,12 +11,17 @@ const EDIT_TOOLS = ['Edit', 'Write', 'NotebookEdit']
 
 /**
  * `read`: whatever would be asked for is refused, and edits in any case; looking around needs no permission. `workspace`:
- * edits below its directory and any command. `full`: nothing is asked. A list of allowed tools takes the place of that.
+ * edits below its directory and any command. `full`: nothing is asked.
  */
-const MODES: Readonly<Record<Permission, readonly string[]>> = {
-  read: ['--permission-mode', 'dontAsk'],
-  workspace: ['--permission-mode', 'acceptEdits', '--allowedTools', 'Bash', 'WebFetch', 'WebSearch'],
-  full: ['--permission-mode', 'bypassPermissions'],
+const MODES: Readonly<Record<Permission, string>> = {
+  read: 'dontAsk',
+  workspace: 'acceptEdits',
+  full: 'bypassPermissions',
+}
+const ALLOWED: Readonly<Record<Permission, readonly string[]>> = {
+  read: [],
+  workspace: ['Bash', 'WebFetch', 'WebSearch'],
+  full: [],
 }
 
 /** Few tries of its own: retries are ours, visible and bounded. Its default is 10, over minutes. */
@@ -55,7 +60,7 @@ export const claude: AgentAdapter = {
 function launch(request: AgentRequest): AgentLaunch | { readonly problem: string } {
   const { spec, session, env } = request
   if (request.prompt.trim() === '') return { problem: 'the prompt is empty: Claude Code needs one' }
-  if (isFull(spec) && process.getuid?.() === 0 && !env['IS_SANDBOX'])
+  if (spec.permission === 'full' && process.getuid?.() === 0 && !env['IS_SANDBOX'])
     return {
       problem:
         'Claude Code refuses permission: full to root: set IS_SANDBOX=1 in env: if this machine is a sandbox, run as another user, or use permission: workspace',
@@ -84,14 +89,15 @@ function launch(request: AgentRequest): AgentLaunch | { readonly problem: string
   }
 }
 
-const isFull = (spec: AgentSpec): boolean => spec.permission === 'full' && spec.allowed_tools === undefined
-
-function permissionArgs({ permission, allowed_tools: allowed, denied_tools: denied = [] }: AgentSpec): string[] {
-  const refused = permission === 'read' ? [...new Set([...EDIT_TOOLS, ...denied])] : denied
+/** Lists come on top of the level: an edit tool that is allowed by name is not refused by `read`. */
+function permissionArgs({ permission, allowed_tools: named = [], denied_tools: denied = [] }: AgentSpec): string[] {
+  const allowed = [...new Set([...ALLOWED[permission], ...named])]
+  const isNamed = (tool: string): boolean => named.some((entry) => entry.split('(')[0]?.trim() === tool)
+  const edits = permission === 'read' ? EDIT_TOOLS.filter((tool) => !isNamed(tool)) : []
+  const refused = [...new Set([...edits, ...denied])]
   return [
-    ...(allowed === undefined
-      ? MODES[permission]
-      : ['--permission-mode', 'dontAsk', ...(allowed.length > 0 ? ['--allowedTools', ...allowed] : [])]),
+    ...['--permission-mode', MODES[permission]],
+    ...(allowed.length > 0 ? ['--allowedTools', ...allowed] : []),
     ...(refused.length > 0 ? ['--disallowedTools', ...refused] : []),
   ]
 }

@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { AgentSpec } from '../../../src/core/agent.ts'
 import { isAlive } from '../../../src/effects/proc.ts'
 import { startProvider, type Turn } from '../../agents/support/scripted-provider.mjs'
 import { apiRequest, FORMATS, inCwd, KEY, launchApi, playApi } from './api-support.ts'
@@ -140,10 +141,15 @@ describe.concurrent('what it may', () => {
     expect(record.tool_calls[0]?.ok).toBe(ok)
   })
 
-  test('tools that are not allowed are not offered; unknown ones are a problem', async ({ expect }) => {
-    const spec = { allowed_tools: ['read', 'shell'], denied_tools: ['shell'] }
-    const { provider } = await playApi([{}], { spec })
-    expect(provider.requests[0]?.body?.['tools']).toMatchObject([{ name: 'read' }])
+  test('named tools come on top of the level; unknown ones are a problem', async ({ expect }) => {
+    const named = async (spec: Partial<AgentSpec>): Promise<unknown> => {
+      const { provider } = await playApi([{}], { spec })
+      return (provider.requests[0]?.body?.['tools'] as { name: string }[]).map((tool) => tool.name)
+    }
+    expect(await named({ permission: 'read' })).toEqual(['read'])
+    const spec = { allowed_tools: ['write', 'shell'], denied_tools: ['shell'] }
+    expect(await named({ permission: 'read', ...spec })).toEqual(['read', 'write'])
+    expect(await named(spec)).toEqual(['read', 'write', 'edit', 'patch'])
     await expect(playApi([{}], { spec: { denied_tools: ['Bash'] } })).rejects.toThrow('no tool Bash')
     await expect(playApi([{}], { spec: { args: ['--nope'] } })).rejects.toThrow('--max-output-tokens')
   })

@@ -431,10 +431,14 @@ describe('how claude is started', () => {
     expect(valuesOf('--allowedTools')).toContain('Bash')
     expect(valuesOf('--disallowedTools')).toBeUndefined()
     expect(valuesOf('--permission-mode', { env: ENV, spec: { permission: 'full' } })).toEqual(['bypassPermissions'])
-    const listed = { spec: { permission: 'full', allowed_tools: ['Bash(git *)', 'Read'] } } as const
+    const listed = { spec: { permission: 'read', allowed_tools: ['Bash(git *)', 'Edit(docs/**)'] } } as const
     expect(valuesOf('--permission-mode', listed)).toEqual(['dontAsk'])
-    expect(valuesOf('--allowedTools', listed)).toEqual(['Bash(git *)', 'Read'])
-    expect(valuesOf('--allowedTools', { spec: { allowed_tools: [] } })).toBeUndefined()
+    expect(valuesOf('--allowedTools', listed)).toEqual(['Bash(git *)', 'Edit(docs/**)'])
+    expect(valuesOf('--disallowedTools', listed)).toEqual(['Write', 'NotebookEdit'])
+    const besides = { spec: { allowed_tools: ['mcp__issues__list'] } }
+    expect(valuesOf('--permission-mode', besides)).toEqual(['acceptEdits'])
+    expect(valuesOf('--allowedTools', besides)).toEqual(['Bash', 'WebFetch', 'WebSearch', 'mcp__issues__list'])
+    expect(valuesOf('--allowedTools', { spec: { permission: 'read', allowed_tools: [] } })).toBeUndefined()
   })
 
   test.runIf(process.getuid?.() === 0)('full permission as root is refused with what to do', () => {

@@ -189,10 +189,14 @@ const MAY = {
   full: 'You may change any file.',
 } as const
 
+/** Tools that were allowed by name may do more than the level says. */
+const mayDo = ({ permission, tools }: ApiRequest): string =>
+  permission === 'read' && tools.some((name) => name !== 'read') ? MAY.workspace : MAY[permission]
+
 const instructions = (request: ApiRequest): string =>
   [
     'You are a coding agent that works on its own: nobody reads along and nobody answers questions. Use the tools to look, change and check; go on until the task is done, then say in a few sentences what you did and what is left.',
-    `Working directory: ${request.cwd}. ${MAY[request.permission]}`,
+    `Working directory: ${request.cwd}. ${mayDo(request)}`,
     request.output_schema && schemaInstructions(request.output_schema),
   ]
     .filter((part) => part !== undefined)
