@@ -31,7 +31,8 @@ export function opencodeError(error: Fields, at: number): OpencodeError {
   const message = asText(data['message']) ?? name
   const body = asText(data['responseBody']) ?? ''
   const httpStatus = asAmount(data['statusCode'])
-  const errorClass = NAMED[name] ?? errorClassOf(httpStatus, `${message}\n${body}`)
+  const errorClass =
+    (Object.hasOwn(NAMED, name) ? NAMED[name] : undefined) ?? errorClassOf(httpStatus, `${message}\n${body}`)
   const after = asText(asFields(data['responseHeaders'])?.['retry-after'])
   const resetsAt = WITH_END.has(errorClass)
     ? (headerTime(after, at) ?? resetTime(`${message}\n${body}`, at))

@@ -4,6 +4,7 @@ import type { AgentEvent, AgentExit, AgentReader, AgentRequest, Verdict } from '
 import { asAmount, asFields, asText, objectIn, type Fields } from './loose-json.ts'
 import { opencodeError } from './opencode-errors.ts'
 import { childSpend } from './opencode-sessions.ts'
+import { OpencodeSteps } from './opencode-steps.ts'
 import { tokensOf } from './opencode-tokens.ts'
 import { opencodeVerdict, type OpencodeProgress } from './opencode-verdict.ts'
 import { structuredIn } from './structured-answer.ts'
@@ -12,6 +13,7 @@ import { structuredIn } from './structured-answer.ts'
 const GOES_ON: ReadonlySet<string> = new Set(['tool-calls', 'unknown'])
 /** The client compacts a conversation that is too long and asks again, without an end when that does not help. */
 const MAX_OVERFLOWS = 3
+const TYPES: ReadonlySet<string> = new Set(['step_start', 'text', 'reasoning', 'tool_use', 'step_finish', 'error'])
 const REJECTED = /rejected permission/i
 const RULE = /specified a rule which prevents/i
 
@@ -28,9 +30,15 @@ export class OpencodeReader implements AgentReader {
     untold: false,
     children: new Set(),
   }
+  readonly #steps = new OpencodeSteps()
   #session: string | undefined
   #stepAt: number | undefined
   #text: string | undefined
+  /** The text that the latest result was told with; undefined: none was. */
+  #toldAnswer: { readonly text: string | undefined } | undefined
+  #finalPart: Fields = {}
+  /** A conversation that is too long is being summed up: that is no answer, the client's own words follow it. */
+  #isCompacting = false
   #overflows = 0
   /** Requests that the client tried again: those seen in its stream, those in its log, and how many of them were told. */
   readonly #again = { steps: 0, logged: 0, told: 0 }
@@ -44,14 +52,15 @@ export class OpencodeReader implements AgentReader {
     const event = objectIn(line)
     const type = asText(event?.['type'])
     if (!event || type === undefined) return []
-    const time = asAmount(event['timestamp']) ?? at
+    const time = asAmount(event['timestamp'])
     const part = asFields(event['part'])
     const id = asText(part?.['id'])
     if (id !== undefined) {
       if (this.#seen.has(id)) return []
       this.#seen.add(id)
     }
-    return [...this.#sessionOf(event), ...this.#told(type, { event, part: part ?? {}, time })]
+    if (TYPES.has(type)) this.#steps.add(type, part ?? {}, time)
+    return [...this.#sessionOf(event), ...this.#told(type, { event, part: part ?? {}, time: time ?? at })]
   }
 
   #sessionOf(event: Fields): readonly AgentEvent[] {
@@ -100,6 +109,7 @@ export class OpencodeReader implements AgentReader {
     if (part['synthetic'] === true) {
       // The client's own words to the model, after which it goes on.
       this.#progress.finish = undefined
+      this.#isCompacting = false
       return [{ type: 'alive' }]
     }
     this.#text = text
@@ -148,7 +158,8 @@ export class OpencodeReader implements AgentReader {
     if (!tokens) progress.untold = true
     progress.open = false
     progress.steps++
-    progress.finish = GOES_ON.has(reason) ? undefined : reason
+    progress.finish = GOES_ON.has(reason) || this.#isCompacting ? undefined : reason
+    this.#finalPart = part
     if (reason === 'tool-calls') this.#overflows = 0
     const events: AgentEvent[] = [
       {
@@ -165,7 +176,7 @@ export class OpencodeReader implements AgentReader {
       },
     ]
     const max = this.#request.spec.max_turns
-    if (progress.finish !== undefined) events.push({ type: 'result', text: this.#text })
+    if (progress.finish !== undefined) events.push(this.#result())
     else if (
       max !== undefined &&
       progress.steps >= max &&
@@ -178,6 +189,13 @@ export class OpencodeReader implements AgentReader {
     return events
   }
 
+  /** What was said in the last step, else the last thing that was said. */
+  #result(): AgentEvent {
+    const text = this.#steps.textOf(this.#finalPart) ?? this.#text
+    this.#toldAnswer = { text }
+    return { type: 'result', text }
+  }
+
   #failed(told: Fields, time: number): readonly AgentEvent[] {
     const progress = this.#progress
     const error = opencodeError(told, time)
@@ -186,7 +204,8 @@ export class OpencodeReader implements AgentReader {
     progress.error = error
     const { errorClass, message } = error
     const call: AgentEvent = { type: 'call', endedAt: time, error: { errorClass, message } }
-    if (error.name !== 'ContextOverflowError') return [call, { type: 'result', text: this.#text }]
+    if (error.name !== 'ContextOverflowError') return [call, this.#result()]
+    this.#isCompacting = true
     if (++this.#overflows >= MAX_OVERFLOWS && progress.limit === undefined) {
       progress.limit = 'context_length'
       return [call, { type: 'limit', errorClass: 'context_length' }]
@@ -221,8 +240,12 @@ export class OpencodeReader implements AgentReader {
     if (!children.complete) this.#progress.untold = true
     events.push(...children.events)
     if (!this.#progress.error) events.push(...this.#retries(this.#again.logged))
-    const verdict = opencodeVerdict(this.#progress, exit)
-    const structured = structuredIn(this.#text, this.#request.spec.output_schema)
+    const gaps = this.#steps.gaps(this.#progress.finish === 'stop')
+    const verdict = opencodeVerdict(this.#progress, exit, gaps)
+    const told = this.#toldAnswer
+    const answer = told && this.#result()
+    if (answer?.type === 'result' && answer.text !== told?.text) events.push(answer)
+    const structured = structuredIn(this.#toldAnswer?.text, this.#request.spec.output_schema)
     if (verdict.status === 'ok' && structured !== undefined) events.push({ type: 'result', structured })
     return { events, verdict }
   }

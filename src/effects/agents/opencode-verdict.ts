@@ -1,5 +1,6 @@
 // Owns: what a launch of OpenCode comes to: how its last step ended, its errors, and how the process went, in that order.
 import type { AgentExit, ErrorClass, Verdict } from './adapter.ts'
+import { wasKilled } from './exits.ts'
 import { startError, type OpencodeError } from './opencode-errors.ts'
 
 /** What a launch has come to so far, for the verdict. */
@@ -24,7 +25,13 @@ const BAD_ENDS: Readonly<Record<string, readonly [ErrorClass, string]>> = {
   'content-filter': ['content_filter', "the answer was blocked by the provider's content filter"],
 }
 
-export function opencodeVerdict(progress: OpencodeProgress, exit: AgentExit): Verdict {
+/** @param gaps what shows that its stream is not all there, or not in order */
+export function opencodeVerdict(progress: OpencodeProgress, exit: AgentExit, gaps: readonly string[]): Verdict {
+  const verdict = judged(progress, exit)
+  return gaps.length === 0 ? verdict : { ...verdict, usageComplete: false, warnings: gaps }
+}
+
+function judged(progress: OpencodeProgress, exit: AgentExit): Verdict {
   const { finish, error, limit } = progress
   // A rejection ends the client after its step: nothing is under way then.
   const quiet = finish !== undefined || error !== undefined || progress.rejected !== undefined
@@ -33,11 +40,12 @@ export function opencodeVerdict(progress: OpencodeProgress, exit: AgentExit): Ve
   if (error) {
     const { httpStatus, resetsAt } = error
     const { errorClass, message } = exactError(error, exit)
-    return { status: 'error', errorClass, message, httpStatus, resetsAt, usageComplete }
+    // The client goes on after an overflow: one that was ended there may have asked again.
+    const isLast = error.errorClass !== 'context_length' || (exit.exitCode !== 0 && !wasKilled(exit))
+    return { status: 'error', errorClass, message, httpStatus, resetsAt, usageComplete: usageComplete && isLast }
   }
   if (finish !== undefined) return { ...finished(finish, exit), usageComplete }
-  if (exit.signal !== undefined || (exit.ended !== undefined && exit.ended !== 'result'))
-    return { status: 'killed', message: 'it was ended before its last step', usageComplete: false }
+  if (wasKilled(exit)) return { status: 'killed', message: 'it was ended before its last step', usageComplete: false }
   if (progress.rejected !== undefined) {
     const message = `it asked for leave to use ${progress.rejected}, which nobody could give, and stopped: allow it (permission, allowed_tools) or deny it (denied_tools)`
     return { status: 'denied', errorClass: 'denied', message, usageComplete }
@@ -47,7 +55,9 @@ export function opencodeVerdict(progress: OpencodeProgress, exit: AgentExit): Ve
     return { status: 'error', errorClass: 'truncated_output', message, usageComplete: false }
   }
   const { errorClass, message } = startError(exit.stderr)
-  return { status: 'error', errorClass, message, usageComplete: progress.steps === 0 && !progress.open }
+  // Only a reason that is known to come before the first request says that there was none.
+  const isStart = errorClass !== 'unknown' && progress.steps === 0 && !progress.open
+  return { status: 'error', errorClass, message, usageComplete: isStart }
 }
 
 function limitVerdict(limit: NonNullable<OpencodeProgress['limit']>, { steps, error }: OpencodeProgress): Verdict {
@@ -63,7 +73,7 @@ function limitVerdict(limit: NonNullable<OpencodeProgress['limit']>, { steps, er
 }
 
 function finished(finish: string, exit: AgentExit): Omit<Verdict, 'usageComplete'> {
-  const bad = BAD_ENDS[finish]
+  const bad = Object.hasOwn(BAD_ENDS, finish) ? BAD_ENDS[finish] : undefined
   if (bad) return { status: 'error', errorClass: bad[0], message: bad[1] }
   if (finish !== 'stop')
     return { status: 'error', errorClass: 'unknown', message: `its last step ended with the reason ${finish}` }
