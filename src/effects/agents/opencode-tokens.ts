@@ -12,6 +12,8 @@ export function tokensOf(tokens: Fields | undefined): Tokens | undefined {
   const write = asAmount(cache?.['write'] ?? 0)
   if (input === undefined || output === undefined || reasoning === undefined) return undefined
   if (!cache || read === undefined || write === undefined) return undefined
+  // Its total shows when some of them are not there.
+  if (input + output + reasoning + read + write < (asAmount(tokens?.['total']) ?? 0)) return undefined
   return {
     input,
     output: output + reasoning,
