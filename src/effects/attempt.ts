@@ -1,5 +1,5 @@
 // Owns: one attempt of a `run` node: the command, its files, what it said, the merged outcome.
-import type { RunAttempt, Stop } from '../core/commands.ts'
+import type { RunAttempt } from '../core/commands.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { RunNode } from '../core/pipeline.ts'
@@ -9,7 +9,8 @@ import { prepare, startCommand, type CommandPlan, type Ground, type Prepared, ty
 import { brokenOutcome } from './broken-outcome.ts'
 import { asksForChanges, changesSince, forget, lookAtFiles, recordChanges, type Snapshot } from './changes/changes.ts'
 import type { Report, Running } from './context.ts'
-import { messageOf, stopReason } from './reason.ts'
+import { LateRunning } from './late-running.ts'
+import { messageOf } from './reason.ts'
 import { lookBefore, type Before, type Stay, type WorkingDirectories } from './status-files.ts'
 
 export type CommandAttempt = RunAttempt & { readonly node: RunNode }
@@ -26,29 +27,13 @@ export function startAttempt(
   const directory = ground.files.directory(command.id)
   const standing: Standing = { ground, command, directory, subject: subjectOf(command), report }
   const start = (snapshot?: Snapshot): Running => begin(standing, directories, { command, prepared, snapshot })
-  return asksForChanges(command.node.checks) ? new LookFirst(standing, prepared.cwd, start) : start()
-}
-
-/** An attempt whose files are looked at before it starts. */
-class LookFirst implements Running {
-  #running: Running | undefined
-  #stop: Stop | undefined
-
-  constructor(standing: Standing, cwd: string, start: (snapshot: Snapshot) => Running) {
-    const { ground, report } = standing
-    void lookAtFiles(cwd, ground.context.env, standing)
-      .then((snapshot) => {
-        if (!this.#stop) return void (this.#running = start(snapshot))
-        forget(snapshot)
-        report.outcome({ failure: stopReason(this.#stop), duration_ms: 0 })
-      })
-      .catch((error: unknown) => report.outcome(brokenOutcome(error)))
-  }
-
-  stop(stop: Stop): void {
-    if (this.#running) this.#running.stop(stop)
-    else this.#stop ??= stop
-  }
+  if (!asksForChanges(command.node.checks)) return start()
+  let seen: Snapshot | undefined
+  const look = lookAtFiles(prepared.cwd, ground.context.env, standing).then((snapshot) => {
+    seen = snapshot
+    return () => start(snapshot)
+  })
+  return new LateRunning(look, report, () => seen && forget(seen))
 }
 
 interface Start {

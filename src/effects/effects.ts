@@ -1,8 +1,8 @@
 // Owns: from a command of the core to the part that runs it. It assumes nothing about who hosts the run.
 import { dirname } from 'node:path'
 import type { RunAttempt } from '../core/commands.ts'
-import { startAgent, type AgentAttemptCommand, type AgentGround } from './agents/attempt.ts'
-import { ClientVersions } from './agents/attempt-version.ts'
+import type { AgentSteps } from './agents/agent-steps.ts'
+import type { AgentAttemptCommand } from './agents/attempt.ts'
 import { agentTelemetry } from './agent-telemetry.ts'
 import { startAttempt, type CommandAttempt } from './attempt.ts'
 import type { Ground } from './command-run.ts'
@@ -10,7 +10,7 @@ import { brokenOutcome } from './broken-outcome.ts'
 import type { Effects, EffectsContext, Report, Running, StepCommand } from './context.ts'
 import { inheritable } from './environment.ts'
 import { CallRun, type CallAttempt } from './function.ts'
-import { startSummary } from './agents/summary.ts'
+import { LateRunning } from './late-running.ts'
 import { markerOf } from './marker.ts'
 import { findOomSource, OomWatch } from './oom.ts'
 import { hasProc } from './proc.ts'
@@ -33,11 +33,13 @@ export function createEffects(context: EffectsContext): Effects {
     oom: new OomWatch(context.oom ?? findOomSource()),
     kept: new Set(),
   }
-  const shared: AgentGround = {
-    ground,
-    directories: new WorkingDirectories(),
-    versions: new ClientVersions(storeOf(context.runDir)),
-  }
+  const directories = new WorkingDirectories()
+  let steps: Promise<AgentSteps> | undefined
+  const agents = (): Promise<AgentSteps> =>
+    (steps ??= import('./agents/agent-steps.ts').then(({ createAgentSteps }) =>
+      createAgentSteps(ground, directories, storeOf(context.runDir)),
+    ))
+  const shared: Shared = { ground, directories, agents }
   return {
     start(command, report) {
       const once = tellOnce(report)
@@ -60,7 +62,14 @@ export function createEffects(context: EffectsContext): Effects {
 /** Of `<store>/runs/<run id>`. */
 const storeOf = (runDir: string): string => dirname(dirname(runDir))
 
-function startStep(shared: AgentGround, command: StepCommand, report: Report): Running {
+interface Shared {
+  readonly ground: Ground
+  readonly directories: WorkingDirectories
+  /** Loaded when the first agent is asked for. */
+  readonly agents: () => Promise<AgentSteps>
+}
+
+function startStep(shared: Shared, command: StepCommand, report: Report): Running {
   const { ground } = shared
   if (command.stop) {
     const failure = stopReason(command.stop)
@@ -73,18 +82,24 @@ function startStep(shared: AgentGround, command: StepCommand, report: Report): R
     case 'hook':
       return startHook(ground, command, report)
     case 'summary':
-      return startSummary(ground, command, report)
+      return late(shared, report, (agents) => agents.summary(command, report))
     case 'attempt':
       return startNode(shared, command, report)
   }
 }
 
-function startNode(shared: AgentGround, command: RunAttempt, report: Report): Running {
+const late = ({ agents }: Shared, report: Report, start: (agents: AgentSteps) => Running): Running =>
+  new LateRunning(
+    agents().then((steps) => () => start(steps)),
+    report,
+  )
+
+function startNode(shared: Shared, command: RunAttempt, report: Report): Running {
   const { ground, directories } = shared
   const { kind } = command.node
   if (kind === 'run') return startAttempt(ground, directories, command as CommandAttempt, report)
   if (kind === 'call') return new CallRun(ground.context, command as CallAttempt, report)
-  if (kind === 'agent') return startAgent(shared, command as AgentAttemptCommand, report)
+  if (kind === 'agent') return late(shared, report, (agents) => agents.attempt(command as AgentAttemptCommand, report))
   const failure = reason('config_invalid', `${kind} nodes are not in this version`, 'scheduler')
   queueMicrotask(() => report.outcome({ failure, duration_ms: 0 }))
   return { stop: () => {} }

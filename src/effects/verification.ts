@@ -10,7 +10,6 @@ import { asText, fill } from '../core/template.ts'
 import { brokenOutcome } from './broken-outcome.ts'
 import { readChanges } from './changes/changes.ts'
 import { diagnosticsIn } from './checks/diagnostics.ts'
-import { runRule } from './checks/rules.ts'
 import { readLog, recordCheck } from './checks/verification-record.ts'
 import { prepare, startCommand, workingDirectory, type CommandPlan, type Ground, type Ran } from './command-run.ts'
 import type { Report, Running } from './context.ts'
@@ -80,7 +79,8 @@ function startRule({ context, files }: Ground, { command, rule, directory }: Rul
   const over = new AbortController()
   const late = { failure: lateRule(command.timeout_ms), diagnostics: [] }
   const timedOut = delay(command.timeout_ms, late, { ref: false, signal: over.signal }).catch(() => late)
-  void Promise.race([runRule(filledRule(rule, command.inputs), ground), timedOut])
+  const verdict = import('./checks/rules.ts').then(({ runRule }) => runRule(filledRule(rule, command.inputs), ground))
+  void Promise.race([verdict, timedOut])
     .finally(() => over.abort())
     .then(({ failure, diagnostics }) => {
       const { outcome } = maskedOutcome({ failure }, context.mask)

@@ -1,5 +1,6 @@
 // Owns: the rules about `checks:` of a node: what each of them looks at, and where that is known.
-import picomatch from 'picomatch'
+import { createRequire } from 'node:module'
+import type Picomatch from 'picomatch'
 import { asList, asRaw, asStrings, type OutlineNode, type Raw, type Report } from './outline.ts'
 import { checkJsonSchema } from './rules-json-schema.ts'
 import type { Path } from './yaml-source.ts'
@@ -108,6 +109,8 @@ function checkGlobs(globs: unknown, path: Path, report: Report): void {
 
 function canMatch(glob: string): boolean {
   try {
+    // Most pipelines have no globs, and the library is not small.
+    const picomatch = createRequire(import.meta.url)('picomatch') as typeof Picomatch
     picomatch(glob)
     return true
   } catch {

@@ -6,6 +6,7 @@ import { ClaudeResults } from './claude-results.ts'
 import { isSynthetic, listCost, sumOf, totalsOf, type Models } from './claude-usage.ts'
 import { byName, claudeVerdict, resetOf, textOf } from './claude-verdict.ts'
 import { asAmount, asFields, asList, asRecords, asText, asTime, objectIn, type Fields } from './loose-json.ts'
+import { Refusals } from './refusals.ts'
 import { NO_TOKENS } from './spending.ts'
 import { ToolEnds } from './tool-ends.ts'
 
@@ -33,8 +34,7 @@ export class ClaudeReader implements AgentReader {
   #resetsAt: number | undefined
   /** What the provider asked to wait before the last try. */
   #waitMs: number | undefined
-  #denied: string[] = []
-  #worked = false
+  readonly #refusals = new Refusals()
   #unpricedModel: string | undefined
 
   constructor(request: AgentRequest) {
@@ -95,7 +95,7 @@ export class ClaudeReader implements AgentReader {
         return this.#retry(event, at)
       case 'permission_denied': {
         const tool = asText(event['tool_name']) ?? 'a tool'
-        this.#denied.push(tool)
+        this.#refusals.refused(tool)
         const message = `${tool} was not allowed: ${asText(event['decision_reason']) ?? asText(event['message']) ?? ''}`
         return [{ type: 'warning', message }]
       }
@@ -172,19 +172,18 @@ export class ClaudeReader implements AgentReader {
   #toolFinished(block: Fields, at: number): Events {
     const output = contentText(block['content'])
     const disabled = DISABLED_TOOL.exec(output)?.[1]
-    if (disabled !== undefined) this.#denied.push(disabled)
+    if (disabled !== undefined) this.#refusals.refused(disabled)
     const id = asText(block['tool_use_id'])
     const name = id === undefined ? undefined : this.#tools.end(id, { block, at })
     if (id === undefined || name === undefined) return []
     const ok = block['is_error'] !== true
     if (ok) {
-      this.#worked ||= name !== ANSWER_TOOL
+      if (name !== ANSWER_TOOL) this.#refusals.ended({ ok })
       return [{ type: 'tool.finished', id, ok, output, at }]
     }
     const code = /^Exit code (\d+)\b/.exec(output)?.[1]
-    // A command that ran and failed is work, too.
-    this.#worked ||= code !== undefined
     const exitCode = code === undefined ? undefined : Number(code)
+    this.#refusals.ended({ ok, exitCode })
     return [{ type: 'tool.finished', id, ok, exitCode, output, error: firstLine(output), at }]
   }
 
@@ -248,6 +247,8 @@ export class ClaudeReader implements AgentReader {
     const result = this.#results.last
     const isKnown = result !== undefined && told !== undefined && this.#covers(told)
     const gaps = this.#gaps(result)
+    for (const denial of asRecords(result?.['permission_denials']))
+      this.#refusals.refused(asText(denial['tool_name']) ?? 'a tool')
     const verdict = claudeVerdict(
       {
         result,
@@ -256,14 +257,13 @@ export class ClaudeReader implements AgentReader {
         spoke: this.#spoke,
         brokenAnswer: this.#requests.hasBroken,
         resetsAt: this.#resetsAt,
-        denied: this.#worked ? [] : this.#deniedTools(result),
         usageComplete: isKnown && !this.#requests.hasUntold && gaps.length === 0,
         warnings: [...gaps, ...this.#warnings(result, exit)],
       },
       exit,
       at,
     )
-    return { events, verdict }
+    return { events, verdict: this.#refusals.over(verdict) }
   }
 
   get #requestsSince(): number {
@@ -273,11 +273,6 @@ export class ClaudeReader implements AgentReader {
   /** After its result it said something else. */
   #wentOn(result: Fields | undefined): boolean {
     return this.#requestsSince > 0 && this.#said !== undefined && this.#said.text !== result?.['result']
-  }
-
-  #deniedTools(result: Fields | undefined): readonly string[] {
-    const told = asRecords(result?.['permission_denials']).flatMap((denial) => asText(denial['tool_name']) ?? [])
-    return this.#denied.length > 0 ? this.#denied : told
   }
 
   /** What shows that its output is not all there, or not in order. */

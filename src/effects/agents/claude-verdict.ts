@@ -19,8 +19,6 @@ export interface ClaudeEnd {
   readonly brokenAnswer: boolean
   /** Epoch ms: by an event, or by a wait that the provider asked for. */
   readonly resetsAt: number | undefined
-  /** Tools that it was refused while none did anything. */
-  readonly denied: readonly string[]
   readonly usageComplete: boolean
   readonly warnings: readonly string[]
 }
@@ -31,12 +29,7 @@ export function claudeVerdict(end: ClaudeEnd, exit: AgentExit, at: number): Verd
   const { result } = end
   if (!result) return { ...common, ...withoutResult(end, exit, at) }
   if (end.unfinished) return { ...common, ...withoutResult(end, exit, at), usageComplete: false }
-  if (result['is_error'] === false && result['subtype'] === 'success') {
-    if (end.denied.length === 0) return { ...common, status: 'ok' }
-    const tools = [...new Set(end.denied)].join(', ')
-    const message = `it was not allowed to use ${tools} and did nothing: allow it by agent.allowed_tools or agent.permission`
-    return { ...common, status: 'denied', errorClass: 'denied', message }
-  }
+  if (result['is_error'] === false && result['subtype'] === 'success') return { ...common, status: 'ok' }
   if (wasAborted(result)) return { ...common, status: 'killed', message: 'it was interrupted' }
   return { ...common, ...failed(end, result, exit, at) }
 }

@@ -11,6 +11,7 @@ import { StreamOrder } from './gemini-order.ts'
 import { GeminiTelemetry } from './gemini-telemetry.ts'
 import { geminiVerdict, type GeminiProgress } from './gemini-verdict.ts'
 import { asFields, asText, asTime, objectIn, type Fields } from './loose-json.ts'
+import { Refusals } from './refusals.ts'
 import { minus, NO_TOKENS, plus } from './spending.ts'
 import { structuredIn } from './structured-answer.ts'
 import { ToolEnds } from './tool-ends.ts'
@@ -37,6 +38,7 @@ export class GeminiReader implements AgentReader {
     limited: false,
   }
   readonly #order = new StreamOrder()
+  readonly #refusals = new Refusals()
   readonly #tools = new ToolEnds<{ readonly event: Fields; readonly time: number }>()
   readonly #held = new Map<string, { readonly event: Finished; readonly at: number }>()
   readonly #codes = new Map<string, number>()
@@ -136,6 +138,8 @@ export class GeminiReader implements AgentReader {
     const finished: Finished = { type: 'tool.finished', id, ok, output, error, at: time }
     const kind = asText(asFields(event['error'])?.['type'])
     const denied = refused || kind === 'tool_not_registered' || kind === 'policy_violation'
+    if (denied) this.#refusals.refused(name)
+    else this.#refusals.ended({ ok })
     const warning = denied ? [{ type: 'warning', message: `it was not allowed to use ${name}` } as const] : []
     const limit = [...warning, ...this.#turnEnded()]
     if (name !== SHELL || !ok) return [finished, ...limit]
@@ -218,7 +222,7 @@ export class GeminiReader implements AgentReader {
     events.push(...this.#rest(at))
     const answer = this.#mended()
     const gaps = this.#gaps()
-    const verdict = geminiVerdict(this.#progress, {
+    const told = geminiVerdict(this.#progress, {
       exit,
       at,
       finish: this.#telemetry.lastFinish,
@@ -226,6 +230,7 @@ export class GeminiReader implements AgentReader {
       turns: this.#turns,
       warnings: gaps,
     })
+    const verdict = this.#refusals.over(told)
     if (this.#progress.result) {
       const structured = verdict.status === 'ok' ? structuredIn(answer, this.#request.spec.output_schema) : undefined
       if (answer !== this.#toldAnswer || structured !== undefined)

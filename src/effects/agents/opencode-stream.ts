@@ -7,6 +7,7 @@ import { childSpend } from './opencode-sessions.ts'
 import { OpencodeSteps } from './opencode-steps.ts'
 import { tokensOf } from './opencode-tokens.ts'
 import { opencodeVerdict, type OpencodeProgress } from './opencode-verdict.ts'
+import { Refusals } from './refusals.ts'
 import { structuredIn } from './structured-answer.ts'
 
 /** Steps that go on: tools are to follow, or the provider did not say why it ended. */
@@ -31,6 +32,7 @@ export class OpencodeReader implements AgentReader {
     children: new Set(),
   }
   readonly #steps = new OpencodeSteps()
+  readonly #refusals = new Refusals()
   #session: string | undefined
   #stepAt: number | undefined
   #text: string | undefined
@@ -132,14 +134,15 @@ export class OpencodeReader implements AgentReader {
     const ok = state['status'] === 'completed' && !invalid && (exitCode ?? 0) === 0
     if (called === 'task') this.#noteChild(metadata)
     if (error !== undefined && REJECTED.test(error)) this.#progress.rejected ??= name
+    const isRefused = error !== undefined && (invalid || RULE.test(error))
+    if (isRefused) this.#refusals.refused(name)
+    else this.#refusals.ended({ ok, exitCode })
     const startedAt = asAmount(times?.['start']) ?? time
     const endedAt = asAmount(times?.['end']) ?? time
     return [
       { type: 'tool.started', id, name, input, at: startedAt },
       { type: 'tool.finished', id, ok, exitCode, output, error, at: endedAt },
-      ...(error !== undefined && (invalid || RULE.test(error))
-        ? [{ type: 'warning', message: `it was not allowed to use ${name}` } as const]
-        : []),
+      ...(isRefused ? [{ type: 'warning', message: `it was not allowed to use ${name}` } as const] : []),
     ]
   }
 
@@ -241,7 +244,7 @@ export class OpencodeReader implements AgentReader {
     events.push(...children.events)
     if (!this.#progress.error) events.push(...this.#retries(this.#again.logged))
     const gaps = this.#steps.gaps(this.#progress.finish === 'stop')
-    const verdict = opencodeVerdict(this.#progress, exit, gaps)
+    const verdict = this.#refusals.over(opencodeVerdict(this.#progress, exit, gaps))
     const told = this.#toldAnswer
     const answer = told && this.#result()
     if (answer?.type === 'result' && answer.text !== told?.text) events.push(answer)

@@ -1,5 +1,6 @@
 // Owns: what one attempt of an agent has spent, from what its client tells: requests one by one, sums of a launch, reported
 // cost. Several launches (a wait for a limit between them) add up. Unknown stays unknown, never 0.
+import { LIMITS } from '../../core/limits.ts'
 import type { Cost, Tokens, Usage } from '../../core/outcome.ts'
 import type { AgentEvent, ModelSpent } from './adapter.ts'
 
@@ -30,6 +31,9 @@ interface Sum {
 
 export const NO_TOKENS: Tokens = { input: 0, cache_read: 0, cache_write: 0, output: 0, reasoning: 0 }
 const UNKNOWN_MODEL = 'unknown'
+const OTHER_MODELS = 'others'
+/** Requests that may still be told again; older ones are only summed up. */
+const OPEN_CALLS = 512
 
 export class Spending {
   readonly #priceOf: PriceOf
@@ -37,6 +41,8 @@ export class Spending {
   #model: string | undefined
   #earlier: Sum | undefined
   #calls = new Map<string, Call>()
+  /** Of this launch, before `#calls`. */
+  #olderCalls: Sum | undefined
   #unnamed = 0
   #spent: SpentEvent | undefined
 
@@ -74,13 +80,24 @@ export class Spending {
     const usd = event.usd ?? (model === undefined ? undefined : this.#priceOf(model, event.tokens))
     const reported = event.usd !== undefined
     this.#calls.set(event.id ?? `#${++this.#unnamed}`, { model, tokens: event.tokens, usd, reported })
+    if (this.#calls.size > OPEN_CALLS) this.#closeCalls(OPEN_CALLS / 2)
     return true
+  }
+
+  #closeCalls(number: number): void {
+    const closed = [...this.#calls].slice(0, number)
+    this.#olderCalls = callsSum(
+      closed.map(([, call]) => call),
+      this.#olderCalls,
+    )
+    for (const [id] of closed) this.#calls.delete(id)
   }
 
   /** The client is started again in the same attempt. */
   nextLaunch(): void {
     this.#earlier = this.#sum()
     this.#calls = new Map()
+    this.#olderCalls = undefined
     this.#spent = undefined
   }
 
@@ -117,7 +134,7 @@ export class Spending {
 
   #launchSum(): Sum | undefined {
     if (this.#calls.size === 0 && !this.#spent) return undefined
-    const calls = this.#callsSum()
+    const calls = callsSum(this.#calls.values(), this.#olderCalls)
     const { tokens, models, cost, turns } = this.#spent ?? {}
     const total = tokens ?? (models && Object.values(models).reduce<Tokens>(plus, NO_TOKENS)) ?? calls.tokens
     const counted = { tokens: total, turns: turns ?? calls.turns }
@@ -145,24 +162,6 @@ export class Spending {
       priced: calls.priced || priced !== undefined,
       models: mergeModels(calls.models, { [this.model ?? UNKNOWN_MODEL]: { ...rest, usd: priced ?? null } }),
     }
-  }
-
-  #callsSum(): Sum {
-    let tokens = NO_TOKENS
-    let usd = 0
-    let unpriced = false
-    let reported = this.#calls.size > 0
-    let priced = false
-    let models: Readonly<Record<string, ModelSpent>> = {}
-    for (const call of this.#calls.values()) {
-      tokens = plus(tokens, call.tokens)
-      usd += call.usd ?? 0
-      unpriced ||= call.usd === undefined && !isNothing(call.tokens)
-      priced ||= call.usd !== undefined
-      reported &&= call.reported
-      models = mergeModels(models, { [call.model ?? UNKNOWN_MODEL]: { ...call.tokens, usd: call.usd ?? null } })
-    }
-    return { tokens, usd, unpriced, reported, priced, turns: this.#calls.size, models }
   }
 
   #modelsSum(
@@ -194,6 +193,22 @@ export class Spending {
   }
 }
 
+/** @param before what was summed up already, in the same order */
+function callsSum(calls: Iterable<Call>, before?: Sum): Sum {
+  let { tokens = NO_TOKENS, usd = 0, unpriced = false, priced = false, turns = 0, models = {} } = before ?? {}
+  let reported = before?.reported ?? true
+  for (const call of calls) {
+    turns++
+    tokens = plus(tokens, call.tokens)
+    usd += call.usd ?? 0
+    unpriced ||= call.usd === undefined && !isNothing(call.tokens)
+    priced ||= call.usd !== undefined
+    reported &&= call.reported
+    models = mergeModels(models, { [call.model ?? UNKNOWN_MODEL]: { ...call.tokens, usd: call.usd ?? null } })
+  }
+  return { tokens, usd, unpriced, reported: reported && turns > 0, priced, turns, models }
+}
+
 function costOf(sum: Sum): Cost {
   if (!sum.priced) return { usd: null, source: 'unknown' }
   return { usd: sum.usd, source: sum.reported ? 'reported' : 'computed', ...(sum.unpriced && { unpriced: true }) }
@@ -218,8 +233,9 @@ function mergeModels(
   b: Readonly<Record<string, ModelSpent>>,
 ): Readonly<Record<string, ModelSpent>> {
   const merged: Record<string, ModelSpent> = { ...a }
-  for (const [name, spent] of Object.entries(b)) {
-    const before = merged[name]
+  for (const [told, spent] of Object.entries(b)) {
+    const name = Object.hasOwn(merged, told) || Object.keys(merged).length < LIMITS.models ? told : OTHER_MODELS
+    const before = Object.hasOwn(merged, name) ? merged[name] : undefined
     merged[name] = before
       ? { ...plus(before, spent), usd: before.usd == null || spent.usd == null ? null : before.usd + spent.usd }
       : { ...mapTokens(spent, (count) => count), usd: spent.usd ?? null }

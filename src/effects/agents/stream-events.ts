@@ -10,6 +10,7 @@ import type { Standing } from '../attempt-conclusion.ts'
 import { lastBytes, oneLine, shortened } from '../reason.ts'
 import { warningEvent } from '../status-files.ts'
 import type { AgentEvent } from './adapter.ts'
+import { fitEvent } from './fit-event.ts'
 import { codeOf } from './outcome.ts'
 import type { RecordBuilder } from './record.ts'
 import type { PriceOf } from './spending.ts'
@@ -57,8 +58,8 @@ export class EventRecorder {
 
   /** Takes an event as the reader gave it. */
   take(told: AgentEvent): void {
-    const event = this.#distinct(timed(told))
     const { record, standing } = this.#options
+    const event = this.#distinct(fitEvent(told, standing.ground.context.mask))
     if (event.type !== 'call' || event.id === undefined || event.id !== this.#pending?.event.id) this.#tellPending()
     if (record.add(event)) this.#tellUsage()
     switch (event.type) {
@@ -77,7 +78,7 @@ export class EventRecorder {
         if (event.id !== undefined) this.#progressed({ session: { id: event.id, agent: this.#options.agent } })
         break
       case 'text':
-        this.#progressed({ text: shortened(standing.ground.context.mask.text(oneLine(event.text)), PROGRESS_CHARS) })
+        this.#progressed({ text: shortened(oneLine(event.text), PROGRESS_CHARS) })
         break
       default:
     }
@@ -205,21 +206,5 @@ export class EventRecorder {
       usage,
       cost: computed === undefined ? { usd: null, source: 'unknown' } : { usd: computed, source: 'computed' },
     }
-  }
-}
-
-/** The latest time that a date can tell (ECMA-262, 21.4.1.1). */
-const LATEST_MS = 8.64e15
-
-/** A client may tell times that are none; then it is now. */
-function timed<E extends AgentEvent>(event: E): E {
-  const time = (at: number | undefined): number =>
-    at !== undefined && Number.isFinite(at) && Math.abs(at) < LATEST_MS ? at : Date.now()
-  if ('at' in event) return { ...event, at: time(event.at) }
-  if (event.type !== 'call') return event
-  return {
-    ...event,
-    endedAt: time(event.endedAt),
-    ...(event.startedAt !== undefined && { startedAt: time(event.startedAt) }),
   }
 }
