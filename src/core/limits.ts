@@ -29,6 +29,10 @@ export const LIMITS = {
   progressIntervalMs: 5_000,
   /** Tool calls, and model calls, of one attempt that are put on record one by one. */
   callsOnRecord: 2_000,
+  /** Ids and names that a client gives: of calls, tools, models, conversations. */
+  nameChars: 200,
+  /** Models of one attempt that are told apart; what further ones spent is counted together. */
+  models: 50,
   /** Input of a tool call as agent.json and captured content show it. */
   toolInputBytes: 4 * 1024,
   /** One line of a client's stream; a longer one is noise. */
