@@ -211,7 +211,7 @@ test('permissions and structured answers', async () => {
   }
   const output_schema = { type: 'object', properties: { answer: { type: 'integer' } }, required: ['answer'] }
   await run({ keys }, [
-    { id: 'read', agent: { permission: 'read' } },
+    { id: 'read', agent: { permission: 'read' }, keys: { allow_failure: true } },
     { id: 'workspace', agent: { output_schema }, keys: { needs: [] } },
     {
       id: 'listed',
@@ -224,7 +224,8 @@ test('permissions and structured answers', async () => {
   expect(files).not.toContain('read.txt')
   expect(files).not.toContain('listed.txt')
   expect(existsSync(outside)).toBe(false)
-  expect(work.record('read')).toMatchObject({ ...OK, tool_calls: [{ ok: false }, { ok: false }] })
+  expect(work.record('read')).toMatchObject({ status: 'denied', tool_calls: [{ ok: false }, { ok: false }] })
+  expect(work.codes('read')).toEqual(['agent_failed'])
   expect(work.record('workspace')).toMatchObject({
     structured: { answer: 42 },
     tool_calls: [{ ok: true }, { ok: false }],

@@ -242,7 +242,7 @@ test('permissions and structured answers', async () => {
   const output_schema = { type: 'object', properties: { answer: { type: 'integer' } }, required: ['answer'] }
   const needs: string[] = []
   await run({ keys }, [
-    { id: 'read', agent: { permission: 'read' } },
+    { id: 'read', agent: { permission: 'read' }, keys: { allow_failure: true } },
     { id: 'workspace', agent: { output_schema }, keys: { needs } },
     { id: 'listed', agent: { denied_tools: ['bash'], allowed_tools: ['bash(git *)'] }, keys: { needs } },
     { id: 'full', agent: { permission: 'full' }, keys: { needs } },
@@ -252,7 +252,8 @@ test('permissions and structured answers', async () => {
   expect(files).not.toContain('read.txt')
   expect(files).not.toContain('listed.txt')
   expect([existsSync(outside), existsSync(`${outside}.full`)]).toEqual([false, true])
-  expect(work.record('read')).toMatchObject({ ...OK, tool_calls: [{ ok: false }, { ok: false }] })
+  expect(work.record('read')).toMatchObject({ status: 'denied', tool_calls: [{ ok: false }, { ok: false }] })
+  expect(work.codes('read')).toEqual(['agent_failed'])
   expect(work.record('workspace')).toMatchObject({
     structured: { answer: 42 },
     tool_calls: [{ ok: true }, { ok: false }],

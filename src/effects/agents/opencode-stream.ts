@@ -16,7 +16,8 @@ const GOES_ON: ReadonlySet<string> = new Set(['tool-calls', 'unknown'])
 const MAX_OVERFLOWS = 3
 const TYPES: ReadonlySet<string> = new Set(['step_start', 'text', 'reasoning', 'tool_use', 'step_finish', 'error'])
 const REJECTED = /rejected permission/i
-const RULE = /specified a rule which prevents/i
+/** A rule forbids the call, or the tool is not offered because of one. */
+const RULE = /specified a rule which prevents|tried to call unavailable tool/i
 
 export class OpencodeReader implements AgentReader {
   readonly #request: AgentRequest

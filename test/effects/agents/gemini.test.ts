@@ -211,9 +211,10 @@ describe('what it said and did', () => {
     ])
   })
 
-  test('a tool that is not offered fails and the run goes on', () => {
+  test('an answer after nothing but a tool that is not offered is no work', () => {
     expect(played('read-only').record).toMatchObject({
-      status: 'ok',
+      status: 'denied',
+      error_class: 'denied',
       tool_calls: [{ ok: false }],
       warnings: ['it was not allowed to use run_shell_command'],
     })

@@ -184,11 +184,15 @@ describe('ends', () => {
 })
 
 describe('what it said and did', () => {
-  test('tools that are denied fail and the run goes on', () => {
-    expect(played('denied-tool').record).toMatchObject({ status: 'ok', tool_calls: [{ name: 'bash', ok: false }] })
-    expect(played('read-only').record).toMatchObject({ status: 'ok', tool_calls: [{ name: 'Write', ok: false }] })
+  test('an answer after nothing but a denied tool is no work', () => {
+    expect(played('denied-tool').record).toMatchObject({
+      status: 'denied',
+      error_class: 'denied',
+      tool_calls: [{ name: 'bash', ok: false }],
+    })
+    expect(played('read-only').record).toMatchObject({ status: 'denied', tool_calls: [{ name: 'Write', ok: false }] })
     expect(played('outside').record).toMatchObject({
-      status: 'ok',
+      status: 'denied',
       tool_calls: [{ name: 'write', ok: false }],
       warnings: ['it was not allowed to use write'],
     })
