@@ -4,6 +4,7 @@ import { basename } from 'node:path'
 import type { AgentSpec } from '../../core/agent.ts'
 import type { FailureReport } from '../../core/failure.ts'
 import type { JsonObject } from '../../core/json.ts'
+import { LIMITS } from '../../core/limits.ts'
 import type { Cost, ProcessFacts, Session, Usage } from '../../core/outcome.ts'
 import type { Standing } from '../attempt-conclusion.ts'
 import { reason } from '../reason.ts'
@@ -13,7 +14,7 @@ import { sessionIdOf, type Asked } from './attempt-request.ts'
 import { ClientRun, type ClientEnd } from './launch.ts'
 import { agentFailure } from './outcome.ts'
 import { RecordBuilder } from './record.ts'
-import type { PriceOf } from './spending.ts'
+import { NO_TOKENS, plus, type PriceOf } from './spending.ts'
 import { EventRecorder } from './stream-events.ts'
 
 export interface WorkParts {
@@ -94,7 +95,7 @@ export class AgentWork {
    */
   #reserveNext(event: AgentEvent): void {
     if (event.type === 'call') this.#lastCall = event
-    else if (event.type === 'tool.started') this.#openTools.add(event.id)
+    else if (event.type === 'tool.started' && this.#openTools.size < LIMITS.callsOnRecord) this.#openTools.add(event.id)
     else if (event.type === 'tool.finished') this.#openTools.delete(event.id)
     const goesOn = this.#openTools.size > 0 || (event.type === 'call' && /tool/i.test(event.finishReason ?? ''))
     if (!goesOn || this.#launch?.dialogue === true || this.#reservedAfter === this.#lastCall) return
@@ -128,20 +129,27 @@ export class AgentWork {
 
   spent({ verdict }: ClientEnd): { usage?: Usage; cost?: Cost; session?: Session } {
     const spent = this.record.spending.soFar()
-    const session = this.#session()
+    const session = this.#session(verdict.usageComplete)
     return {
       ...(spent && { usage: { ...spent.usage, complete: verdict.usageComplete }, cost: spent.cost }),
       ...(session && { session }),
     }
   }
 
-  /** As far as it is known; of one that it went on with, what was known before still counts. */
-  #session(): Session | undefined {
-    const before = this.#parts.asked.session
-    const id = this.record.sessionId ?? before?.id
-    if (id === undefined) return undefined
-    const totals = this.record.totals ?? (before?.id === id ? before.totals : undefined)
-    return { id, agent: this.spec.use, ...(totals && { totals }) }
+  #session(isComplete = false): Session | undefined {
+    const id = this.record.sessionId ?? this.#parts.asked.session?.id
+    return id === undefined ? undefined : { id, agent: this.spec.use, ...this.#totals(id, isComplete) }
+  }
+
+  /** What the client counts for the whole conversation; where it ended before it told, what was seen of it. */
+  #totals(id: string, isComplete: boolean): Pick<Session, 'totals' | 'partial'> {
+    const { totals, spending } = this.record
+    if (totals) return { totals }
+    const { session } = this.#parts.asked
+    const before = session === undefined ? NO_TOKENS : session.id === id ? session.totals : undefined
+    if (this.#parts.adapter.accumulates !== true || before === undefined) return {}
+    const isPartial = !isComplete || session?.partial === true
+    return { totals: plus(before, spending.soFar()?.usage ?? NO_TOKENS), ...(isPartial && { partial: true }) }
   }
 
   process({ ending }: ClientEnd): ProcessFacts {

@@ -6,11 +6,13 @@ import type { Stop } from '../../core/commands.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { toTimestamp } from '../../core/time.ts'
 import { makeDirectory } from '../../journal/atomic-file.ts'
+import type { Mask } from '../../journal/masking.ts'
 import type { Standing } from '../attempt-conclusion.ts'
 import { ChildRun, type Ending, type Halt } from '../process.ts'
 import { lastBytes, messageOf } from '../reason.ts'
 import type { Log } from '../run-files.ts'
 import type { AgentAdapter, AgentEvent, AgentExit, AgentLaunch, AgentReader, AgentRequest, Verdict } from './adapter.ts'
+import { fitEvent } from './fit-event.ts'
 import { StallWatch, type Stall } from './stalls.ts'
 import { LineSplitter } from './stream-lines.ts'
 import { SideFiles } from './stream-side.ts'
@@ -78,6 +80,10 @@ export class ClientRun {
     this.#child.stop(stop)
   }
 
+  get #mask(): Mask {
+    return this.#plan.standing.ground.context.mask
+  }
+
   #start(): ChildRun {
     const { standing, request, launch, marker, timeoutMs } = this.#plan
     const { ground, command, directory, subject, report } = standing
@@ -130,11 +136,13 @@ export class ClientRun {
     try {
       for (const event of read() ?? []) this.#take(event)
     } catch (error) {
-      this.#plan.take({ type: 'warning', message: `a line of the client could not be read: ${messageOf(error)}` })
+      this.#take({ type: 'warning', message: `a line of the client could not be read: ${messageOf(error)}` })
     }
   }
 
-  #take(event: AgentEvent): void {
+  /** Everything it told passes here. */
+  #take(told: AgentEvent): void {
+    const event = fitEvent(told, this.#mask)
     this.#stalls.event(event)
     this.#plan.take(event)
     if (event.type === 'result') this.#resultSeen = true
@@ -195,12 +203,16 @@ export class ClientRun {
       skipped > 0 ? [`${skipped} lines were longer than ${LIMITS.streamLineBytes} bytes and were not read`] : []
     try {
       const { events, verdict } = this.#reader.end(exit, Date.now())
-      for (const event of events) this.#plan.take(event)
+      for (const event of events) this.#plan.take(fitEvent(event, this.#mask))
       if (events.some((event) => event.type === 'result')) this.#resultSeen = true
-      if (warnings.length === 0) return verdict
-      return { ...verdict, usageComplete: false, warnings: [...(verdict.warnings ?? []), ...warnings] }
+      return {
+        ...verdict,
+        ...(verdict.message !== undefined && { message: this.#mask.text(verdict.message) }),
+        ...(warnings.length > 0 && { usageComplete: false }),
+        warnings: [...(verdict.warnings ?? []).map((warning) => this.#mask.text(warning)), ...warnings],
+      }
     } catch (error) {
-      const message = `what it wrote could not be understood: ${messageOf(error)}`
+      const message = this.#mask.text(`what it wrote could not be understood: ${messageOf(error)}`)
       return { status: 'error', errorClass: 'unknown', message, usageComplete: false, warnings }
     }
   }

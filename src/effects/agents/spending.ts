@@ -195,7 +195,8 @@ export class Spending {
 
 /** @param before what was summed up already, in the same order */
 function callsSum(calls: Iterable<Call>, before?: Sum): Sum {
-  let { tokens = NO_TOKENS, usd = 0, unpriced = false, priced = false, turns = 0, models = {} } = before ?? {}
+  let { tokens = NO_TOKENS, usd = 0, unpriced = false, priced = false, turns = 0 } = before ?? {}
+  const models = new Map(Object.entries(before?.models ?? {}))
   let reported = before?.reported ?? true
   for (const call of calls) {
     turns++
@@ -204,9 +205,9 @@ function callsSum(calls: Iterable<Call>, before?: Sum): Sum {
     unpriced ||= call.usd === undefined && !isNothing(call.tokens)
     priced ||= call.usd !== undefined
     reported &&= call.reported
-    models = mergeModels(models, { [call.model ?? UNKNOWN_MODEL]: { ...call.tokens, usd: call.usd ?? null } })
+    addModel(models, call.model ?? UNKNOWN_MODEL, { ...call.tokens, usd: call.usd ?? null })
   }
-  return { tokens, usd, unpriced, reported: reported && turns > 0, priced, turns, models }
+  return { tokens, usd, unpriced, reported: reported && turns > 0, priced, turns, models: Object.fromEntries(models) }
 }
 
 function costOf(sum: Sum): Cost {
@@ -232,13 +233,18 @@ function mergeModels(
   a: Readonly<Record<string, ModelSpent>>,
   b: Readonly<Record<string, ModelSpent>>,
 ): Readonly<Record<string, ModelSpent>> {
-  const merged: Record<string, ModelSpent> = { ...a }
-  for (const [told, spent] of Object.entries(b)) {
-    const name = Object.hasOwn(merged, told) || Object.keys(merged).length < LIMITS.models ? told : OTHER_MODELS
-    const before = Object.hasOwn(merged, name) ? merged[name] : undefined
-    merged[name] = before
+  const merged = new Map(Object.entries(a))
+  for (const [name, spent] of Object.entries(b)) addModel(merged, name, spent)
+  return Object.fromEntries(merged)
+}
+
+function addModel(models: Map<string, ModelSpent>, told: string, spent: ModelSpent): void {
+  const name = models.has(told) || models.size < LIMITS.models ? told : OTHER_MODELS
+  const before = models.get(name)
+  models.set(
+    name,
+    before
       ? { ...plus(before, spent), usd: before.usd == null || spent.usd == null ? null : before.usd + spent.usd }
-      : { ...mapTokens(spent, (count) => count), usd: spent.usd ?? null }
-  }
-  return merged
+      : { ...mapTokens(spent, (count) => count), usd: spent.usd ?? null },
+  )
 }

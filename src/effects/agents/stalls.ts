@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { StallAction, Stalls } from '../../core/agent.ts'
 import { formatDuration } from '../../core/duration.ts'
+import { LIMITS } from '../../core/limits.ts'
 import { after } from '../deadline.ts'
 import { oneLine, shortened } from '../reason.ts'
 import type { AgentEvent, ErrorClass } from './adapter.ts'
@@ -76,7 +77,7 @@ export class StallWatch {
     if (this.#resultSeen && WORK.has(event.type)) this.#watchLinger()
     switch (event.type) {
       case 'tool.started':
-        this.#open.set(event.id, hash([event.name, event.input]))
+        if (this.#open.size < LIMITS.callsOnRecord) this.#open.set(event.id, hash([event.name, event.input]))
         break
       case 'tool.finished':
         this.#toolFinished(event)

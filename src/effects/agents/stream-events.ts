@@ -10,7 +10,6 @@ import type { Standing } from '../attempt-conclusion.ts'
 import { lastBytes, oneLine, shortened } from '../reason.ts'
 import { warningEvent } from '../status-files.ts'
 import type { AgentEvent } from './adapter.ts'
-import { fitEvent } from './fit-event.ts'
 import { codeOf } from './outcome.ts'
 import type { RecordBuilder } from './record.ts'
 import type { PriceOf } from './spending.ts'
@@ -56,10 +55,10 @@ export class EventRecorder {
     this.#idleSince = at
   }
 
-  /** Takes an event as the reader gave it. */
+  /** Takes an event that is fit for the record (fit-event.ts). */
   take(told: AgentEvent): void {
-    const { record, standing } = this.#options
-    const event = this.#distinct(fitEvent(told, standing.ground.context.mask))
+    const { record } = this.#options
+    const event = this.#distinct(told)
     if (event.type !== 'call' || event.id === undefined || event.id !== this.#pending?.event.id) this.#tellPending()
     if (record.add(event)) this.#tellUsage()
     switch (event.type) {
