@@ -52,6 +52,8 @@ export const sessionSchema = z.looseObject({
   agent: z.string().optional(),
   /** What the client counts for the whole conversation so far, where its totals accumulate. */
   totals: tokensSchema.extend({ cost_usd: z.number().optional() }).optional(),
+  /** Some of what it used is not in `totals`: an attempt with it ended before the client told. */
+  partial: z.boolean().optional(),
 })
 export type Session = z.infer<typeof sessionSchema>
 

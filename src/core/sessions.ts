@@ -11,7 +11,10 @@ export function rememberSession(state: RunState, node: NodeState, told: Session 
   if (!told || told.id === '') return
   const { sessions } = state
   const agent = told.agent ?? node.attempt?.agent
-  const session = { ...sessions.get(told.id), ...told, ...(agent !== undefined && { agent }) }
+  const { partial: _, ...before }: Partial<Session> = sessions.get(told.id) ?? {}
+  // Whoever uses a conversation without telling its new totals leaves the old ones behind it.
+  const partial = told.totals ? told.partial : before.totals !== undefined
+  const session = { ...before, ...told, ...(agent !== undefined && { agent }), ...(partial && { partial }) }
   sessions.delete(told.id)
   sessions.set(told.id, session)
   for (const id of sessions.keys()) {

@@ -146,10 +146,12 @@ export class AgentWork {
     const { totals, spending } = this.record
     if (totals) return { totals }
     const { session } = this.#parts.asked
-    const before = session === undefined ? NO_TOKENS : session.id === id ? session.totals : undefined
-    if (this.#parts.adapter.accumulates !== true || before === undefined) return {}
+    const isNew = session === undefined && this.#parts.adapter.accumulates === true
+    const before = isNew ? NO_TOKENS : session?.id === id ? session.totals : undefined
+    if (!before) return {}
+    const spent = spending.soFar()?.usage
     const isPartial = !isComplete || session?.partial === true
-    return { totals: plus(before, spending.soFar()?.usage ?? NO_TOKENS), ...(isPartial && { partial: true }) }
+    return { totals: spent ? plus(before, spent) : before, ...(isPartial && { partial: true }) }
   }
 
   process({ ending }: ClientEnd): ProcessFacts {

@@ -7,6 +7,7 @@ import { isSynthetic, listCost, sumOf, totalsOf, type Models } from './claude-us
 import { byName, claudeVerdict, resetOf, textOf } from './claude-verdict.ts'
 import { asAmount, asFields, asList, asRecords, asText, asTime, objectIn, type Fields } from './loose-json.ts'
 import { Refusals } from './refusals.ts'
+import { AFTER_PART } from './partial-session.ts'
 import { NO_TOKENS } from './spending.ts'
 import { ToolEnds } from './tool-ends.ts'
 
@@ -282,6 +283,7 @@ export class ClaudeReader implements AgentReader {
     const requests = this.#requestsSince
     return [
       ...(this.#background > 0 ? [`${this.#background} agents in the background had not finished`] : []),
+      ...(this.#results.isAfterPart ? [AFTER_PART] : []),
       ...(this.#results.hasGap ? ['one of its results is not in its output'] : []),
       ...(requests > 0 ? [`${requests} requests came after its last result`] : []),
       ...(isOk && this.#requests.count === 0 ? ['the answer that its result tells of is not in its output'] : []),

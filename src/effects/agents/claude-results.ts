@@ -74,6 +74,12 @@ export class ClaudeResults {
     return sum
   }
 
+  /** Its sums hold what an earlier attempt did not tell. */
+  get isAfterPart(): boolean {
+    const hasOwn = [...this.#results.values()].every((result) => modelsOf(result['model_usage_since_last_result']))
+    return this.#before?.partial === true && !hasOwn
+  }
+
   /** Results without sums of their own: of an old client, or of one that did not begin. */
   #difference(): Models | undefined {
     const models = modelsOf(this.last?.['modelUsage'])

@@ -52,6 +52,7 @@ export const claude: AgentAdapter = {
     '--json-schema',
   ],
   credentialProblem,
+  accumulates: true,
   reportsCost: true,
   launch,
   reader: (request) => new ClaudeReader(request),

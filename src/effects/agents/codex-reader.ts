@@ -10,6 +10,7 @@ import { threadsOf, type Threads } from './codex-threads.ts'
 import { codexTokens } from './codex-tokens.ts'
 import { codexVerdict } from './codex-verdict.ts'
 import { asFields, asText, objectIn, type Fields } from './loose-json.ts'
+import { AFTER_PART } from './partial-session.ts'
 import { minus, NO_TOKENS, plus } from './spending.ts'
 
 /**
@@ -226,6 +227,12 @@ export class CodexReader implements AgentReader {
     return this.#total && before && minus(this.#total, before)
   }
 
+  /** What it had used before is known in part only, and its file tells no more. */
+  get #isAfterPart(): boolean {
+    const { session } = this.#request
+    return session?.partial === true && this.#main.before === session.totals
+  }
+
   /** Only where the requests that were told do not add up to it. */
   #spent(): AgentEvent | undefined {
     const used = this.#used
@@ -237,7 +244,11 @@ export class CodexReader implements AgentReader {
   #gaps(): readonly string[] {
     const isOver = this.#final === 'completed'
     const hasBeginning = !isOver || this.#thread !== undefined
-    return [...(hasBeginning ? [] : ['the beginning of its stream is missing']), ...this.#order.gaps(isOver)]
+    return [
+      ...(hasBeginning ? [] : ['the beginning of its stream is missing']),
+      ...(isOver && this.#isAfterPart ? [AFTER_PART] : []),
+      ...this.#order.gaps(isOver),
+    ]
   }
 
   #usageComplete(): boolean {
@@ -246,7 +257,7 @@ export class CodexReader implements AgentReader {
     const subagents = rollouts.filter((rollout) => rollout !== this.#main)
     if (subagents.some((rollout) => rollout.requestOpen)) return false
     if (this.#threads.count > 1 + subagents.length) return false
-    if (this.#used) return true
+    if (this.#used) return !this.#isAfterPart
     return this.#thread !== undefined && this.#files.size > 0 && !this.#main.requestOpen
   }
 }

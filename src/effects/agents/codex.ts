@@ -11,6 +11,7 @@ export const codex: AgentAdapter = {
   parseVersion: (output) => /codex(?:-cli)? (\d+\.\d+\.\d+\S*)/.exec(output)?.[1],
   flags: ['--config', '--model', '--sandbox', '--add-dir'],
   credentialProblem,
+  accumulates: true,
   // It tells tokens only.
   reportsCost: false,
   launch: codexLaunch,
