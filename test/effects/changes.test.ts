@@ -171,11 +171,11 @@ describe('in a git repository', () => {
     const key = `ghp_${'a1B2'.repeat(9)}`
     const root = repository({ 'old.txt': `one\nTODO old\n${key}\n` })
     const snapshot = await lookAtFiles(root)
-    write(root, { 'old.txt': `one\nTODO old\n${key}\nmore\n++ TODO new\n`, 'dir/with "quotes".txt': `x\ny ${key} z\n` })
-    const { changes } = await changesSince(snapshot, [forbidding(['TODO']), forbidding([], true)])
+    write(root, { 'old.txt': `one\nTODO old\n${key}\nmore\n++ LATER new\n`, 'dir/with "quotes".txt': `x\ny ${key} z\n` })
+    const { changes } = await changesSince(snapshot, [forbidding(['LATER']), forbidding([], true)])
     expect(changes.findings).toEqual([
       { check: 1, path: 'dir/with "quotes".txt', line: 2, what: 'GitHub token' },
-      { check: 0, path: 'old.txt', line: 5, what: 'TODO' },
+      { check: 0, path: 'old.txt', line: 5, what: 'LATER' },
     ])
     expect(JSON.stringify(changes)).not.toContain(key)
   })
@@ -236,11 +236,11 @@ describe('without git', () => {
     })
     rmSync(join(root, 'gone.txt'))
     symlinkSync('/etc/passwd', join(root, 'link'))
-    const { changes, patch } = await changesSince(snapshot, [forbidding(['TODO|root:'])])
+    const { changes, patch } = await changesSince(snapshot, [forbidding(['LATER|root:'])])
     expect(lists(changes)).toEqual({ created: ['d/new.txt', 'link'], modified: ['a.txt'], deleted: ['gone.txt'] })
     expect(changes).toMatchObject({
       source: 'listing',
-      findings: [{ check: 0, path: 'd/new.txt', line: 2, what: 'TODO|root:' }],
+      findings: [{ check: 0, path: 'd/new.txt', line: 2, what: 'LATER|root:' }],
     })
     expect(patch).toBe('')
   })

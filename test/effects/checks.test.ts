@@ -103,10 +103,10 @@ test('the scope of what an attempt changed, status files aside', async () => {
 test('what was there before the attempt is not held against it', async () => {
   const bench = workbench()
   committed(bench)
-  write(bench.cwd, { 'mine.txt': 'uncommitted\n', 'README.md': 'TODO\n' })
+  write(bench.cwd, { 'mine.txt': 'uncommitted\n', 'README.md': 'LATER\n' })
   expect(await judged(bench, 'mkdir -p src; echo a > src/a', { scope: ['src/**'] })).toBeUndefined()
   expect(
-    await judged(bench, 'echo fine >> README.md', forbid({ patterns: ['TODO'], paths: ['mine.txt'] })),
+    await judged(bench, 'echo fine >> README.md', forbid({ patterns: ['LATER'], paths: ['mine.txt'] })),
   ).toBeUndefined()
 })
 

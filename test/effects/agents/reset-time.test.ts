@@ -1,3 +1,4 @@
+// When a rate limit ends, as clients and providers say it: clock times in a zone, dates, seconds; anything else is unknown.
 import { expect, test } from 'vitest'
 import { resetTime } from '../../../src/effects/agents/reset-time.ts'
 
