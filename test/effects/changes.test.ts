@@ -171,7 +171,10 @@ describe('in a git repository', () => {
     const key = `ghp_${'a1B2'.repeat(9)}`
     const root = repository({ 'old.txt': `one\nTODO old\n${key}\n` })
     const snapshot = await lookAtFiles(root)
-    write(root, { 'old.txt': `one\nTODO old\n${key}\nmore\n++ LATER new\n`, 'dir/with "quotes".txt': `x\ny ${key} z\n` })
+    write(root, {
+      'old.txt': `one\nTODO old\n${key}\nmore\n++ LATER new\n`,
+      'dir/with "quotes".txt': `x\ny ${key} z\n`,
+    })
     const { changes } = await changesSince(snapshot, [forbidding(['LATER']), forbidding([], true)])
     expect(changes.findings).toEqual([
       { check: 1, path: 'dir/with "quotes".txt', line: 2, what: 'GitHub token' },
