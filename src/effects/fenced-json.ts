@@ -28,16 +28,21 @@ function lastJsonValue(block: string): { readonly value: Json } | { readonly pro
   }
 }
 
+/** A fence that is shown, such as that of an example: within a longer one, or one of the other kind. */
+const isInside = (fence: string, open: { readonly fence: string; readonly language: string }): boolean =>
+  // One without a language may be an end whose beginning is not in the text.
+  open.language !== '' && (fence[0] !== open.fence[0] || fence.length < open.fence.length)
+
 /**
- * One pass over the lines. A fence with a language always opens a block: the text may be the end of a longer one and
- * begin inside of another block.
+ * One pass over the lines. A fence with a language opens a block, also where another one was not closed: the text may be the
+ * end of a longer one and begin inside of a block.
  */
 function lastJsonBlock(text: string): string | undefined {
   let found: string | undefined
   let open: { readonly fence: string; readonly language: string; readonly lines: string[] } | undefined
   for (const line of text.split(/\r?\n/)) {
     const [, fence, language = ''] = /^[ \t]*(`{3,}|~{3,})[ \t]*(\w*)/.exec(line) ?? []
-    if (fence === undefined) open?.lines.push(line)
+    if (fence === undefined || (open && isInside(fence, open))) open?.lines.push(line)
     else if (!open || language !== '') open = { fence, language, lines: [] }
     else if (fence.startsWith(open.fence)) {
       const body = open.lines.join('\n')

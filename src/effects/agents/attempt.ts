@@ -158,6 +158,8 @@ class AgentAttempt implements Running {
     if (!this.#stop?.now) await this.#recordChanges(scene)
     const answer = failure ? {} : structuredAnswer(work.record, work.spec.output_schema)
     const misfit = 'failure' in answer ? answer.failure : undefined
+    // The record has it also where it was in the text.
+    if ('value' in answer) work.record.add({ type: 'result', structured: answer.value })
     const outcome = conclude(
       this.#standing,
       scene.place,

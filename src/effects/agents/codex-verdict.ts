@@ -31,8 +31,7 @@ export function codexVerdict(evidence: Evidence, exit: AgentExit, at: number): V
       usageComplete,
     }
   if (wasKilled(exit)) {
-    const by =
-      exit.signal ?? (exit.ended === undefined ? `a signal, as its exit code ${exit.exitCode} says` : undefined)
+    const by = exit.signal ?? (exit.ended === undefined ? `a signal (exit code ${exit.exitCode})` : undefined)
     const how = by === undefined ? '' : ` by ${by}`
     const last = error ? `; its last error: ${error.message}` : ''
     return { status: 'killed', message: `codex was ended${how} before its turn was complete${last}`, usageComplete }

@@ -38,7 +38,8 @@ const TURN_LIMIT = /max(?:imum)? session turns/i
 
 export function geminiVerdict(progress: GeminiProgress, end: GeminiEnd): Verdict {
   const verdict = judged(progress, end)
-  return end.warnings.length === 0 ? verdict : { ...verdict, warnings: end.warnings }
+  const warnings = [...end.warnings, ...(verdict.warnings ?? [])]
+  return warnings.length === 0 ? verdict : { ...verdict, warnings }
 }
 
 function judged(progress: GeminiProgress, end: GeminiEnd): Verdict {
@@ -59,11 +60,13 @@ function judged(progress: GeminiProgress, end: GeminiEnd): Verdict {
   const bad = end.finish !== undefined && Object.hasOwn(BAD_ENDS, end.finish) ? BAD_ENDS[end.finish] : undefined
   if (bad) return { status: 'error', errorClass: bad[0], message: bad[1], usageComplete }
   const { exit } = end
-  if (exit.ended === undefined && exit.exitCode !== undefined && exit.exitCode !== 0) {
-    const message = `it exited with code ${exit.exitCode} after its answer: ${exitError(exit).message}`
-    return { status: 'error', errorClass: 'unknown', message, usageComplete }
-  }
-  return { status: 'ok', usageComplete }
+  if (exit.ended !== undefined || exit.exitCode === undefined || exit.exitCode === 0)
+    return { status: 'ok', usageComplete }
+  // A signal after its result takes nothing back.
+  if (wasKilled(exit))
+    return { status: 'ok', usageComplete, warnings: [`it exited with ${exit.exitCode} after its result`] }
+  const message = `it exited with code ${exit.exitCode} after its answer: ${exitError(exit).message}`
+  return { status: 'error', errorClass: 'unknown', message, usageComplete }
 }
 
 function failed({ result, error }: GeminiProgress, { exit, at, untold }: GeminiEnd): Verdict {

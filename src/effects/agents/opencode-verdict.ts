@@ -54,7 +54,8 @@ function judged(progress: OpencodeProgress, exit: AgentExit): Verdict {
     const message = 'its output ends without an end of its last step'
     return { status: 'error', errorClass: 'truncated_output', message, usageComplete: false }
   }
-  const { errorClass, message } = startError(exit.stderr)
+  const { errorClass, message: said } = startError(exit.stderr)
+  const message = errorClass === 'unknown' ? `it exited with code ${exit.exitCode} before its answer: ${said}` : said
   // Only a reason that is known to come before the first request says that there was none.
   const isStart = errorClass !== 'unknown' && progress.steps === 0 && !progress.open
   return { status: 'error', errorClass, message, usageComplete: isStart }
@@ -77,8 +78,9 @@ function finished(finish: string, exit: AgentExit): Omit<Verdict, 'usageComplete
   if (bad) return { status: 'error', errorClass: bad[0], message: bad[1] }
   if (finish !== 'stop')
     return { status: 'error', errorClass: 'unknown', message: `its last step ended with the reason ${finish}` }
+  // It has no last event of its own: with an exit code of failure, an error may be what followed.
   const failed = exit.ended === undefined && exit.exitCode !== undefined && exit.exitCode !== 0
-  if (!failed) return { status: 'ok' }
+  if (!failed || wasKilled(exit)) return { status: 'ok' }
   const { message } = startError(exit.stderr)
   return {
     status: 'error',

@@ -120,7 +120,7 @@ const nameOf = ({ spec, record }: AgentEnd): string => {
 function hint({ verdict, exit }: AgentEnd, errorClass: ErrorClass): string {
   if (verdict.message !== undefined && errorClass !== 'truncated_output') return ''
   const line = tellingLine(exit.stderr, '')
-  return line === undefined ? '' : `; on stderr: ${line}`
+  return line === undefined || verdict.message?.includes(line) ? '' : `; on stderr: ${line}`
 }
 
 /** The stream of a client is no text for people: nothing of it is quoted. */
