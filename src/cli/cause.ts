@@ -20,10 +20,11 @@ export interface FinalNode {
 
 /**
  * The message on one line, without the command it begins with: where the node is named, the command only pushes what
- * went wrong out of sight. `show` and final.json have it in full.
+ * went wrong out of sight. `show` and final.json have it in full. The command of a check is not the node's.
  */
 export function shortMessage(failure: Failure): string {
   const text = cleanLine(failure.message)
+  if (failure.source === 'check') return text
   const rest = text.replace(/^`.*?` (?=(?:exited|was|ran|got|did|could|said|ended|stalled)\b)/, '')
   return rest === '' ? text : rest
 }
@@ -70,7 +71,7 @@ function placeOf(reason: Failure, nodes: readonly FinalNode[], origin: string | 
 
 /** `Branch monsters failed: build exited with code 3: cannot find module "#fixtures", in all 2 attempts`. */
 export function failedSentence(failure: Failure, nodes: readonly FinalNode[]): string {
-  const cause = originalCause(failure)
+  const cause = toldCause(failure)
   const message = shortMessage(cause).replace(/\.$/, '')
   const origin = originAttempt(failure)
   const parsed = origin === undefined ? undefined : parseAttemptId(origin)
@@ -83,6 +84,15 @@ export function failedSentence(failure: Failure, nodes: readonly FinalNode[]): s
     node && node.attempts > 1 ? `, in ${node.attempts === 2 ? 'both' : `all ${node.attempts}`} attempts` : ''
   const told = message === cleanLine(cause.message).replace(/\.$/, '') ? `${id} failed: ${message}` : `${id} ${message}`
   return branch === undefined ? `${told}${attempts}` : `Branch ${branch} failed: ${told}${attempts}`
+}
+
+/** The original cause; of a check the reason around it, which names the check. */
+function toldCause(failure: Failure): Failure {
+  const cause = originalCause(failure)
+  if (cause.source !== 'check') return cause
+  for (let at: Failure | undefined = failure; at; at = at.causes?.[0])
+    if (at.code === 'check_failed' && at.causes?.[0] === cause) return at
+  return cause
 }
 
 const TAIL_LINES = 5

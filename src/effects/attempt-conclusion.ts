@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunAttempt } from '../core/commands.ts'
 import type { JsonObject } from '../core/json.ts'
+import { priceOf, type Prices } from './agents/pricing.ts'
 import { planChecks } from './checks/verification-record.ts'
 import type { Ground } from './command-run.ts'
 import type { Report } from './context.ts'
@@ -79,12 +80,21 @@ export function conclude(
   const { decision, outputs: declared } = command.node
   const merged = mergeOutcome({ ...evidence, said, decision, declared }, subject)
   for (const observation of merged.observations) report.observed(mask.event(observation))
-  const { outcome, warning } = maskedOutcome({ ...merged.outcome, ...spent }, mask)
+  const reported = priced(merged.outcome, ground.context.prices ?? {})
+  const { outcome, warning } = maskedOutcome({ ...reported, ...spent }, mask)
   if (warning) warn(warning)
   const spoke = said.source !== undefined || said.faults.length > 0 || Object.keys(said.textOutputs).length > 0
   writeOutcome(ground, directory, outcome, spoke)
   if (!outcome.failure && !outcome.skipped) planChecks(ground.files, directory, command.id, command.node.checks)
   return outcome
+}
+
+/** Tokens that were reported with a model and without a cost cost what that model does, as those of agents do. */
+function priced(outcome: Reported, prices: Prices): Reported {
+  const { usage, cost } = outcome
+  if (usage?.model === undefined || cost?.source !== 'unknown') return outcome
+  const usd = priceOf(usage.model, usage, prices)
+  return usd === undefined ? outcome : { ...outcome, cost: { usd, source: 'computed' } }
 }
 
 /** The outcome as it was understood takes the place of what the step wrote unmasked. */

@@ -7,7 +7,7 @@ import { LIMITS } from '../core/limits.ts'
 import type { Changes } from './changes/changes.ts'
 import type { Diagnostic } from './checks/diagnostics.ts'
 import { readLog, type CheckRecord } from './checks/verification-record.ts'
-import { lastBytes } from './reason.ts'
+import { lastBytes, oneLine, shortened } from './reason.ts'
 import type { PriorAttempt } from './retry-context-attempts.ts'
 import type { Part } from './retry-context.ts'
 
@@ -16,6 +16,7 @@ const CHECKS = 8
 const DIAGNOSTICS = 20
 const PATHS = 40
 const COMMITS = 5
+const COMMAND_CHARS = 500
 
 /** Failed checks: required ones first, each with its problems and the end of its output. */
 export function checkParts({ verification }: PriorAttempt): Part[] {
@@ -40,6 +41,7 @@ function checkText(check: CheckRecord, told: Set<string>): string {
   const { name, exit_code: exitCode, signal, failure, diagnostics } = check
   const ended = exitCode !== null ? [`exit_code=${exitCode}`] : signal !== undefined ? [`signal=${signal}`] : []
   const message = failure && exitCode === null ? [failure.message] : []
+  const command = failure?.details?.['command']
   // A rule's message names its first findings itself.
   const named =
     exitCode === null && diagnostics.every((found) => failure?.message.includes(`${found.file}:${found.line}`))
@@ -47,6 +49,7 @@ function checkText(check: CheckRecord, told: Set<string>): string {
   const more = named ? 0 : diagnostics.length - problems.length
   return [
     `--- Check: ${name}`,
+    ...(typeof command === 'string' ? [`command=${shortened(oneLine(command), COMMAND_CHARS)}`] : []),
     ...ended,
     ...message,
     ...(problems.length > 0 ? ['problems:', ...problems] : []),

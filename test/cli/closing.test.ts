@@ -4,6 +4,7 @@ import { causeChain, failedSentence, type FinalNode } from '../../src/cli/cause.
 import { renderClosing, type Closing } from '../../src/cli/closing.ts'
 import { annotations, summaryMarkdown } from '../../src/cli/github.ts'
 import { columnsOf } from '../../src/cli/terminal/text.ts'
+import type { Failure } from '../../src/core/failure.ts'
 import { failureOf, pipelineOf, RUN_ID, TRACE_ID } from './view-entries.ts'
 
 const cause = failureOf('turn_limit', 'Turn limit reached (max_turns=25)', {
@@ -125,6 +126,10 @@ test('the chain names a place for each link; the sentence is the original cause'
   ])
   const command = failureOf('exit_nonzero', '`make api` exited with code 2: no rule', { attempt_id: 'build@1.1' })
   expect(failedSentence(command, [])).toBe('build exited with code 2: no rule')
+  const ended: Failure = { ...command, source: 'check', message: '`grep` exited with code 1' }
+  const message = 'Check tidy failed: `grep` exited with code 1'
+  const check: Failure = { ...command, code: 'check_failed', message, causes: [ended] }
+  expect(failedSentence(check, [])).toBe('build failed: Check tidy failed: `grep` exited with code 1')
 })
 
 test('GitHub annotations are escaped: what a step said is no workflow command', () => {

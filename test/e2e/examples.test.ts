@@ -8,7 +8,7 @@ import { PROJECT_ROOT, runCli, temporaryDirectory } from '../support/cli.ts'
 interface Final {
   result: string
   hook_failures: unknown[]
-  totals: { attempts: number; retries: number; branches: number }
+  totals: Record<string, number>
   nodes: { path: string; result: string; attempts: number }[]
   resumable: boolean
 }
@@ -20,13 +20,30 @@ function finalOf(directory: string): Final {
   return JSON.parse(readFileSync(path.join(runs, run!, 'final.json'), 'utf8')) as Final
 }
 
-test.each(['examples/quickstart.yaml', 'examples/packages.yaml', 'examples/typescript.ts', 'ci.pipeline.yaml'])(
-  '%s is valid',
-  async (file) => {
-    const { exitCode, stderr } = await runCli(['validate', path.join(PROJECT_ROOT, file)])
-    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 })
-  },
-)
+test.each([
+  'examples/quickstart.yaml',
+  'examples/packages.yaml',
+  'examples/agent-command.yaml',
+  'examples/agents.yaml',
+  'examples/typescript.ts',
+  'ci.pipeline.yaml',
+])('%s is valid', async (file) => {
+  const { exitCode, stderr } = await runCli(['validate', path.join(PROJECT_ROOT, file)])
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 0,
+    stderr: expect.stringMatching(/^✓ 1 pipeline valid$/m) as string,
+  })
+})
+
+test('examples/agent-command.yaml: the second attempt is told, the review decides, the tokens cost', async () => {
+  const cwd = temporaryDirectory()
+  const { exitCode, stderr } = await runCli(['run', path.join(PROJECT_ROOT, 'examples/agent-command.yaml')], { cwd })
+  expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 })
+  expect(readFileSync(path.join(cwd, 'greeting.txt'), 'utf8')).toBe('Hello, world!\n')
+  const final = finalOf(cwd)
+  expect(final.totals).toMatchObject({ attempts: 4, retries: 1, cost_usd: 0.003_04, cost_unpriced: 0 })
+  expect(final.nodes).toMatchObject([{ path: 'write', attempts: 2 }, { path: 'review', label: 'approve' }, {}])
+})
 
 describe('the quickstart', () => {
   const cwd = temporaryDirectory()

@@ -52,6 +52,15 @@ describe('outcome file', () => {
     expect(JSON.parse(file('outcome.json'))).toMatchObject({ result: 'success', label: 'approve' })
   })
 
+  test('tokens of a model with a price cost what it costs, unless a cost is told', async () => {
+    const usage = { model: 'mine', input_tokens: 1_000, output_tokens: 100 }
+    const bench = workbench({ prices: { mine: { input: 1, output: 10 } } })
+    const costOf = async (told: object) => (await bench.run(says({ usage: told }))).outcome.cost
+    expect(await costOf(usage)).toEqual({ usd: 0.002, source: 'computed' })
+    expect(await costOf({ ...usage, cost_usd: 7 })).toEqual({ usd: 7, source: 'reported' })
+    expect(await costOf({ ...usage, model: 'nobody-knows' })).toEqual({ usd: null, source: 'unknown' })
+  })
+
   test('without a result it adds to the exit', async () => {
     const { outcome } = await workbench().run(says({ label: 'rework', outputs: { a: 1 } }))
     expect(outcome).toMatchObject({ label: 'rework', outputs: { a: 1 } })
@@ -148,6 +157,12 @@ describe('malformed or contradictory files fail with file, fault and expectation
       '{"status": "success", "usage": {"input_tokens": -1}}',
       /has usage\.input_tokens -1; expected a number that is not negative/,
     ],
+    ['{"status": "success", "usage": {"cost_usd": 1e300}}', /has usage\.cost_usd 1e\+300; expected a number that/],
+    [
+      `{"status": "success", "usage": {"model": "${'m'.repeat(300)}"}}`,
+      /usage\.model "m+…; expected a string of at most/,
+    ],
+    [`{"status": "success", "label": "${'l'.repeat(300)}"}`, /has a label of 300 characters; expected at most 200/],
     ['{"status": {"__proto__": 1}}', /has status \{.*\}; expected one of/],
   ])('%s', async (text, expected) => {
     const { outcome, file } = await workbench().run(writes('$SPANWRIGHT_OUTCOME', text))
