@@ -1,12 +1,12 @@
 // Owns: reading the files of an attempt's directory, bounded; a file that is not there is nothing, not an error.
-import { closeSync, createReadStream, openSync, readFileSync, readSync, fstatSync } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import path from 'node:path'
 import { once } from 'node:events'
+import { LIMITS } from '../core/limits.ts'
+import { readPart, readRegularFile, readRegularJson, withRegularFile } from '../journal/regular-file.ts'
 
 const TAIL_BYTES = 8 * 1024
 const WHOLE_BYTES = 1024 * 1024
-/** agent.json holds up to 2,000 tool calls with input and output. */
-const JSON_BYTES = 64 * 1024 * 1024
 
 /** The last part of a log, whole lines; undefined when there is no such file or it is empty. */
 export function fileTail(
@@ -14,41 +14,20 @@ export function fileTail(
   name: string,
   bytes: number = TAIL_BYTES,
 ): { readonly text: string; readonly size: number } | undefined {
-  let descriptor: number | undefined
-  try {
-    descriptor = openSync(path.join(directory, name), 'r')
-    const { size } = fstatSync(descriptor)
+  return withRegularFile(path.join(directory, name), (fd, size) => {
     if (size === 0) return undefined
-    const buffer = Buffer.alloc(Math.min(size, bytes))
-    readSync(descriptor, buffer, 0, buffer.length, size - buffer.length)
-    const text = buffer.toString('utf8')
+    const text = readPart(fd, Math.max(0, size - bytes), Math.min(size, bytes))
     return { text: size > bytes ? text.slice(text.indexOf('\n') + 1) : text, size }
-  } catch {
-    return undefined
-  } finally {
-    if (descriptor !== undefined) closeSync(descriptor)
-  }
+  })
 }
 
 /** A JSON file up to 64 MiB; undefined when it is not there or no JSON. */
-export function jsonFile(directory: string, name: string): unknown {
-  const text = textFile(directory, name, JSON_BYTES)
-  if (text === undefined) return undefined
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    return undefined
-  }
-}
+export const jsonFile = (directory: string, name: string): unknown =>
+  readRegularJson(path.join(directory, name), LIMITS.recordFileBytes)
 
 /** The beginning of a text file; undefined when it is not there. */
-export function textFile(directory: string, name: string, bytes: number = WHOLE_BYTES): string | undefined {
-  try {
-    return readFileSync(path.join(directory, name)).subarray(0, bytes).toString('utf8')
-  } catch {
-    return undefined
-  }
-}
+export const textFile = (directory: string, name: string, bytes: number = WHOLE_BYTES): string | undefined =>
+  readRegularFile(path.join(directory, name), bytes)
 
 /** The whole of a log to stdout, as it is: it can be larger than memory. False when there is none. */
 export async function copyToStdout(
@@ -56,7 +35,9 @@ export async function copyToStdout(
   name: string,
   filter: (text: string) => string,
 ): Promise<boolean> {
-  const stream = createReadStream(path.join(directory, name), { encoding: 'utf8' })
+  const file = path.join(directory, name)
+  if (withRegularFile(file, () => true) !== true) return false
+  const stream = createReadStream(file, { encoding: 'utf8' })
   try {
     for await (const chunk of stream) {
       if (!process.stdout.writable) break

@@ -29,6 +29,8 @@ export const LIMITS = {
   progressIntervalMs: 5_000,
   /** Tool calls, and model calls, of one attempt that are put on record one by one. */
   callsOnRecord: 2_000,
+  /** A file of an attempt that is read again as JSON; agent.json holds up to 2,000 tool calls with input and output. */
+  recordFileBytes: 64 * 1024 * 1024,
   /** Ids and names that a client gives: of calls, tools, models, conversations. */
   nameChars: 200,
   /** Models of one attempt that are told apart; what further ones spent is counted together. */
@@ -37,6 +39,8 @@ export const LIMITS = {
   toolInputBytes: 4 * 1024,
   /** One line of a client's stream; a longer one is noise. */
   streamLineBytes: 16 * 1024 * 1024,
+  /** What is read of one file that a client writes beside its output. */
+  sideFileBytes: 256 * 1024 * 1024,
   /** Final text of an agent in agent.json. */
   finalTextBytes: 256 * 1024,
   /** A prompt, with everything that was added to it. */

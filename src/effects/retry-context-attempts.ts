@@ -1,9 +1,10 @@
 // Owns: the attempts before one, as a retry context sees them: the last with all its files, those before it in a line each.
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunAttempt } from '../core/commands.ts'
 import { originalCause, type Failure } from '../core/failure.ts'
-import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+import { isJsonObject, type JsonObject } from '../core/json.ts'
+import { LIMITS } from '../core/limits.ts'
+import { readRegularJson } from '../journal/regular-file.ts'
 import { attemptDirectory } from '../journal/run-directory.ts'
 import { readChanges, type Changes } from './changes/changes.ts'
 import { readVerification, type Verification } from './checks/verification-record.ts'
@@ -47,17 +48,13 @@ function priorAttempt({ attempt_id: id, failure }: Prior[number], runDir: string
     cause: originalCause(failure),
     verification: readVerification(directory),
     changes: readChanges(directory),
-    agent: readJson(join(directory, 'agent.json')),
+    agent: agentRecord(join(directory, 'agent.json')),
   }
 }
 
-function readJson(path: string): JsonObject | undefined {
-  try {
-    const value = JSON.parse(readFileSync(path, 'utf8')) as Json
-    return isJsonObject(value) ? value : undefined
-  } catch {
-    return undefined
-  }
+function agentRecord(path: string): JsonObject | undefined {
+  const value = readRegularJson(path, LIMITS.recordFileBytes)
+  return isJsonObject(value) ? value : undefined
 }
 
 /** All but the last, oldest first; those in a row that failed for the same reason share a line. */

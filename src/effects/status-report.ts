@@ -2,6 +2,7 @@
 // file and the status files; every problem is said in words that name what was found and what was expected.
 import { classOf, FAILURE_CODES, type FailureCode } from '../core/failure.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+import { LIMITS } from '../core/limits.ts'
 import type { Cost, Usage } from '../core/outcome.ts'
 import { oneLine, shortened } from './reason.ts'
 import { usageOf } from './usage-report.ts'
@@ -61,7 +62,7 @@ const excerpt = (text: string): string => `\`${shortened(oneLine(text), 120)}\``
 export function readStatus(value: JsonObject): Parsed {
   const result = resultOf(value)
   if (typeof result === 'object') return result
-  const label = text(value, ['label', 'preferred_label', 'preferred_next_label', 'disposition'])
+  const label = name(value, ['label', 'preferred_label', 'preferred_next_label', 'disposition'])
   if (typeof label === 'object') return label
   const outputs = value['outputs'] ?? value['context_updates']
   if (outputs !== undefined && outputs !== null && !isJsonObject(outputs)) {
@@ -71,7 +72,7 @@ export function readStatus(value: JsonObject): Parsed {
   }
   const notes = text(value, ['notes'])
   if (typeof notes === 'object') return notes
-  const next = text(value, ['next'])
+  const next = name(value, ['next'])
   if (typeof next === 'object') return next
   const failure = failureOf(value, result, notes)
   if (failure && 'problem' in failure) return failure
@@ -122,6 +123,13 @@ function text(value: JsonObject, keys: readonly string[]): string | undefined | 
     return given
   }
   return undefined
+}
+
+/** As `text`, for what names something: entries of the journal repeat it. */
+function name(value: JsonObject, keys: readonly string[]): ReturnType<typeof text> {
+  const given = text(value, keys)
+  if (typeof given !== 'string' || given.length <= LIMITS.nameChars) return given
+  return { problem: `has a ${keys[0]} of ${given.length} characters; expected at most ${LIMITS.nameChars}` }
 }
 
 /** Codes a step may claim: not those that only the scheduler or a person can give. */

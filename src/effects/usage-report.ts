@@ -1,7 +1,9 @@
 // Owns: the `usage` of a report → what the core counts. `input_tokens` is the total with cache, as in the GenAI semantic
 // conventions; the core counts uncached input.
 import { isJsonObject, type Json } from '../core/json.ts'
+import { LIMITS } from '../core/limits.ts'
 import type { Cost, Usage } from '../core/outcome.ts'
+import { shortened } from './reason.ts'
 
 const COUNTS = [
   'input_tokens',
@@ -26,14 +28,16 @@ export function usageOf(value: Json | undefined): Spent | { readonly problem: st
   for (const name of COUNTS) {
     const given = value[name]
     if (given === undefined || given === null) continue
-    if (typeof given !== 'number' || !Number.isFinite(given) || given < 0) {
-      return { problem: `has usage.${name} ${JSON.stringify(given)}; expected a number that is not negative` }
+    if (typeof given !== 'number' || !(given >= 0 && given <= Number.MAX_SAFE_INTEGER)) {
+      const shown = shortened(JSON.stringify(given), 80)
+      return { problem: `has usage.${name} ${shown}; expected a number that is not negative and can be counted` }
     }
     counts[name] = given
   }
   const model = value['model']
-  if (model !== undefined && model !== null && typeof model !== 'string') {
-    return { problem: `has usage.model ${JSON.stringify(model)}; expected a string` }
+  if (model !== undefined && model !== null && (typeof model !== 'string' || model.length > LIMITS.nameChars)) {
+    const shown = shortened(JSON.stringify(model), 80)
+    return { problem: `has usage.model ${shown}; expected a string of at most ${LIMITS.nameChars} characters` }
   }
   const {
     input_tokens: total = 0,

@@ -1,6 +1,6 @@
 // Owns: one log stream of one attempt: masked, capped, with a tail in memory. Writes are synchronous, so a process that
 // writes faster than the disk is slowed down instead of filling memory. Must not: interpret what is in the log.
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { SpanwrightError } from '../core/error.ts'
 import { LIMITS } from '../core/limits.ts'
@@ -8,7 +8,7 @@ import { FILE_MODE, makeDirectory } from './atomic-file.ts'
 import { ByteTail, lastText } from './byte-tail.ts'
 import type { MaskStream } from './mask-stream.ts'
 import type { Mask } from './masking.ts'
-import { unwritable } from './store-error.ts'
+import { errorCodeOf, unwritable } from './store-error.ts'
 
 export interface LogWriterOptions {
   /** Created, with its directory, at the first byte; absent = only count and tail are kept. */
@@ -99,9 +99,28 @@ export class LogWriter {
   #append(path: string, bytes: Uint8Array): void {
     if (this.#fd === undefined) {
       makeDirectory(dirname(path))
-      this.#fd = openSync(path, 'a', FILE_MODE)
+      this.#fd = openLog(path)
     }
     for (let done = 0; done < bytes.length;) done += writeSync(this.#fd, bytes, done)
     this.#written += bytes.length
   }
+}
+
+const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/**
+ * A step knows its directory and may have made something else there first: what is written to a FIFO waits for ever, and
+ * a link leads elsewhere. What is no regular file is replaced.
+ */
+function openLog(path: string): number {
+  try {
+    const fd = openSync(path, APPEND, FILE_MODE)
+    if (fstatSync(fd).isFile()) return fd
+    closeSync(fd)
+  } catch (error) {
+    // A link, a FIFO that nobody reads, a directory, a socket; everything else is the disk's.
+    if (!['ELOOP', 'EMLINK', 'ENXIO', 'EISDIR'].includes(errorCodeOf(error) ?? '')) throw error
+  }
+  rmSync(path, { force: true, recursive: true })
+  return openSync(path, APPEND | constants.O_EXCL, FILE_MODE)
 }

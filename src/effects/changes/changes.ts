@@ -1,10 +1,11 @@
 // Owns: what an attempt changed in its working directory: a look before, a look after, changes.json and diff.patch. It
 // never fails an attempt: what cannot be known is said to be unknown. Must not: judge what changed (checks do).
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunAttempt } from '../../core/commands.ts'
-import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { isJsonObject, type JsonObject } from '../../core/json.ts'
+import { LIMITS } from '../../core/limits.ts'
 import type { Check } from '../../core/pipeline.ts'
+import { readRegularJson } from '../../journal/regular-file.ts'
 import { ForbiddenText, type Finding } from '../checks/forbidden-text.ts'
 import { withoutSecrets } from '../checks/secret-formats.ts'
 import type { StepFiles } from '../run-files.ts'
@@ -198,10 +199,6 @@ export function recordChanges(files: StepFiles, directory: string, { changes, pa
 
 /** changes.json of an attempt; undefined when it has none. */
 export function readChanges(directory: string): Changes | undefined {
-  try {
-    const value = JSON.parse(readFileSync(join(directory, CHANGES_FILE), 'utf8')) as Json
-    return isJsonObject(value) ? (value as unknown as Changes) : undefined
-  } catch {
-    return undefined
-  }
+  const value = readRegularJson(join(directory, CHANGES_FILE), LIMITS.recordFileBytes)
+  return isJsonObject(value) ? (value as unknown as Changes) : undefined
 }

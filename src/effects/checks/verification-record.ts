@@ -1,11 +1,12 @@
 // Owns: verification.json of an attempt: every check with its result, and those that did not run. Checks of an attempt run
 // one after another, so the file is read, extended and replaced.
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunCheck } from '../../core/commands.ts'
 import type { FailureReport } from '../../core/failure.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { LIMITS } from '../../core/limits.ts'
 import type { Check } from '../../core/pipeline.ts'
+import { readPart, readRegularJson, withRegularFile } from '../../journal/regular-file.ts'
 import type { StepFiles } from '../run-files.ts'
 import type { Diagnostic } from './diagnostics.ts'
 
@@ -79,12 +80,8 @@ function write(files: StepFiles, directory: string, { checks, not_run }: Omit<Ve
 
 /** verification.json of an attempt; empty when it has none. */
 export function readVerification(directory: string): Verification {
-  let value: Json | undefined
-  try {
-    value = JSON.parse(readFileSync(join(directory, VERIFICATION_FILE), 'utf8')) as Json
-  } catch {
-    // No check ran, or the file was cut by a full disk: the journal has what counts.
-  }
+  // Nothing where no check ran, or the file was cut by a full disk: the journal has what counts.
+  const value = readRegularJson(join(directory, VERIFICATION_FILE), LIMITS.recordFileBytes) as Json | undefined
   const list = (key: string): readonly Json[] => {
     const items = isJsonObject(value) ? value[key] : undefined
     return Array.isArray(items) ? items.filter(isJsonObject) : []
@@ -97,23 +94,9 @@ export function readVerification(directory: string): Verification {
 }
 
 /** A log, or its beginning and its end; empty when there is none. */
-export function readLog(path: string): string {
-  let fd: number
-  try {
-    fd = openSync(path, 'r')
-  } catch {
-    return ''
-  }
-  try {
-    const { size } = fstatSync(fd)
-    if (size <= 2 * READ_BYTES) return readPart(fd, 0, size)
-    return `${readPart(fd, 0, READ_BYTES)}\n${readPart(fd, size - READ_BYTES, READ_BYTES)}`
-  } finally {
-    closeSync(fd)
-  }
-}
-
-function readPart(fd: number, from: number, bytes: number): string {
-  const buffer = Buffer.allocUnsafe(bytes)
-  return buffer.toString('utf8', 0, readSync(fd, buffer, 0, bytes, from))
-}
+export const readLog = (path: string): string =>
+  withRegularFile(path, (fd, size) =>
+    size <= 2 * READ_BYTES
+      ? readPart(fd, 0, size)
+      : `${readPart(fd, 0, READ_BYTES)}\n${readPart(fd, size - READ_BYTES, READ_BYTES)}`,
+  ) ?? ''
