@@ -4,7 +4,7 @@ import type { FailureReport, FailureSource } from '../core/failure.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { Outcome, Question } from '../core/outcome.ts'
 import { lastDisposition } from './fenced-json.ts'
-import { oneLine, reason, shortened } from './reason.ts'
+import { reason, shortened } from './reason.ts'
 
 export type Decided = Pick<Outcome, 'label' | 'notes' | 'next' | 'outputs' | 'questions'>
 
@@ -52,7 +52,9 @@ export function decisionOf(
   const said = value['disposition'] ?? value['label']
   if (typeof said !== 'string') return invalid('the decision has no disposition or label')
   const label = labels.find((known) => known === said.trim()) ?? labels.find((known) => slug(known) === slug(said))
-  if (label === undefined) return invalid(`the decision is \`${shortened(oneLine(said), 80)}\``)
+  // Messages leave the machine: a name may, a sentence of the answer may not.
+  if (label === undefined)
+    return invalid(LABEL.test(said) ? `the decision is \`${said}\`` : 'the disposition is none of the labels')
   const message = MESSAGE_KEYS.map((key) => value[key]).find((told) => typeof told === 'string' && told !== '')
   const fields = fieldsOf(label, value)
   if ('problem' in fields)
@@ -62,6 +64,7 @@ export function decisionOf(
   return { label, ...(typeof message === 'string' ? { notes: message } : {}), ...fields }
 }
 
+const LABEL = /^[\w-]{1,40}$/
 const MESSAGE_KEYS = ['message', 'reason', 'summary', 'notes'] as const
 
 const saysLabel = (value: Json): value is JsonObject =>

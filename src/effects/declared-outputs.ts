@@ -61,10 +61,12 @@ export function checkOutputs(
       return {
         failure: reason(
           'invalid_output',
-          `output ${name} does not fit its schema: ${problem}; got ${shortened(JSON.stringify(value), 200)}`,
+          // What a command gave is named; an agent's answer is content and stays in the details.
+          `output ${name} does not fit its schema: ${problem}${source === 'agent' ? '' : `; got ${shortened(JSON.stringify(value), 200)}`}`,
           source,
           {
             output: name,
+            ...(source === 'agent' && { got: shortened(JSON.stringify(value), 500) }),
             expected: schema,
           },
         ),

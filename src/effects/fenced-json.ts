@@ -24,7 +24,7 @@ function lastJsonValue(block: string): { readonly value: Json } | { readonly pro
   try {
     return { value: JSON.parse(block) as Json }
   } catch (error) {
-    return { problem: `the last fenced JSON block is not valid JSON: ${(error as Error).message}` }
+    return { problem: `the last fenced JSON block is not valid JSON: ${withoutQuote(error as Error)}` }
   }
 }
 
@@ -32,6 +32,9 @@ function lastJsonValue(block: string): { readonly value: Json } | { readonly pro
 const isInside = (fence: string, open: { readonly fence: string; readonly language: string }): boolean =>
   // One without a language may be an end whose beginning is not in the text.
   open.language !== '' && (fence[0] !== open.fence[0] || fence.length < open.fence.length)
+
+/** V8 quotes the text around the fault; messages leave the machine. */
+const withoutQuote = ({ message }: Error): string => message.replace(/,? *(?:\.\.\.)?"[\s\S]*$/, '')
 
 /**
  * One pass over the lines. A fence with a language opens a block, also where another one was not closed: the text may be the

@@ -6,7 +6,7 @@ import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { checkOutputs, type DeclaredOutputs } from './declared-outputs.ts'
 import { decisionOf, type Decided } from './decision.ts'
-import { oneLine, reason, shortened } from './reason.ts'
+import { reason, shortened } from './reason.ts'
 import type { Fault, Said } from './status-files.ts'
 import type { ReportedResult } from './status-report.ts'
 
@@ -173,9 +173,9 @@ function decide(
 }
 
 const undecided = (text: string, labels: readonly string[]): FailureReport => {
-  const said =
-    text.trim() === '' ? 'it is empty' : `it ends ${JSON.stringify(shortened(oneLine(text.slice(-160)), 160))}`
-  const message = `the answer holds no decision (${said}); expected a fenced JSON block {"disposition": …} with one of ${labels.join(', ')}`
+  // Messages leave the machine, answers do not: what it said is in the details.
+  const said = text.trim() === '' ? ' (it is empty)' : ''
+  const message = `the answer holds no decision${said}; expected a fenced JSON block {"disposition": …} with one of ${labels.join(', ')}`
   return reason('invalid_output', message, 'agent', { text: text.slice(-500), labels })
 }
 

@@ -200,7 +200,9 @@ export function structuredAnswer(
   const answer = value ?? lastJson(record.finalText ?? '')
   const text = lastBytes((record.finalText ?? '').trim(), 500)
   if (answer === undefined) {
-    const message = `the answer is not in the form that output_schema asks for: no JSON was found (it ends ${JSON.stringify(shortened(oneLine(text.slice(-160)), 160))})`
+    // Messages leave the machine, answers do not: what it said is in the details.
+    const found = text === '' ? 'it is empty' : 'no JSON was found in it'
+    const message = `the answer is not in the form that output_schema asks for: ${found}`
     return { failure: reason('invalid_output', message, 'agent', { text }) }
   }
   const problem = misfit(schema, answer)

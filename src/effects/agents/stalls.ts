@@ -164,8 +164,9 @@ export class StallWatch {
     this.#sameError = error === this.#lastError ? this.#sameError + 1 : 1
     this.#lastError = error
     if (message === '' || this.#sameError < limit) return
-    const said = shortened(oneLine(message), 200)
-    this.#circle(`got the same error ${this.#sameError} times in a row (${said})`, errorClass)
+    // What a provider says is told; what a tool says is content, and in agent.json.
+    const said = errorClass === undefined ? '' : ` (${shortened(oneLine(message), 200)})`
+    this.#circle(`got the same error ${this.#sameError} times in a row${said}`, errorClass)
   }
 
   #circle(told: string, errorClass?: ErrorClass): void {

@@ -193,11 +193,12 @@ describe('decisions', () => {
   })
 
   test.each([
-    ['I am done.', /holds no decision \(it ends "I am done\."\).*continue, /],
+    ['I am done.', /holds no decision; .*continue, /],
     ['', /holds no decision \(it is empty\)/],
     [block('{"disposition": "conti'), /not valid JSON.*expected one of `continue`/],
     [block({ verdict: 'yes' }), /has no disposition or label.*expected one of `continue`/],
     [block({ disposition: 'approve' }), /the decision is `approve`; expected one of `continue`, `fail`/],
+    [block({ disposition: 'I would approve it' }), /^the disposition is none of the labels; expected one of/],
     [block({ disposition: 'decompose', subtasks: [] }), /`decompose` has no subtasks/],
     [block({ disposition: 'needs_input' }), /`needs_input` has no questions/],
     [block({ disposition: 'route', workflow: 7 }), /`route` has a workflow that is no text/],
@@ -224,7 +225,10 @@ describe('structured answers', () => {
     expect(wrong.failure).toMatchObject({ code: 'invalid_output' })
     expect(wrong.failure?.message).toMatch(/does not fit output_schema: .*count/)
     const none = await answer(says('three'))
-    expect(none.failure?.message).toMatch(/no JSON was found \(it ends "three"\)/)
+    expect(none.failure).toMatchObject({
+      message: expect.stringMatching(/no JSON was found in it$/),
+      details: { text: 'three' },
+    })
   })
 
   test('may hold the decision', async () => {

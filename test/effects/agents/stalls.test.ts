@@ -114,7 +114,7 @@ describe('stalls', () => {
       fake: { HANG: 'end' },
     })
     expect(outcome.failure?.message).toBe(
-      'claude made no progress: it got the same error 4 times in a row (no such file) and was ended',
+      'claude made no progress: it got the same error 4 times in a row and was ended',
     )
   })
 

@@ -103,7 +103,7 @@ class Conversation {
       return {
         status: 'error',
         error_class: 'content_filter',
-        message: `the provider withheld the answer${quoted(text)}`,
+        message: 'the provider withheld the answer',
         text,
       }
     if (toolUses.length > 0) {
@@ -180,8 +180,6 @@ const outputLimit = (tokens: number, text: string): Ending => ({
   message: `the answer was cut after ${tokens} tokens (--max-output-tokens)`,
   text,
 })
-
-const quoted = (text: string): string => (text === '' ? '' : `: ${text.slice(0, 200)}`)
 
 const MAY = {
   read: 'You may only look at files; nothing can be changed.',

@@ -1,6 +1,6 @@
 // Owns: what an error of a provider (or of the way to it) means: its class, whether trying again helps, when a limit
 // ends. Statuses and texts are those of Anthropic, OpenAI, Kimi and Z.AI.
-import { APICallError } from 'ai'
+import { APICallError, JSONParseError, TypeValidationError } from 'ai'
 import type { ErrorClass } from '../adapter.ts'
 import { resetTime } from '../reset-time.ts'
 import { errorClassOf } from '../status-class.ts'
@@ -19,7 +19,7 @@ const MESSAGE_CHARS = 500
 /** Never throws, whatever was thrown. */
 export function providerError(error: unknown): ProviderError {
   const { status, body, headers } = factsOf(error)
-  const said = messageIn(body) ?? (error instanceof Error ? error.message : String(error))
+  const said = messageIn(body) ?? sentenceOf(error)
   const text = `${said} ${body}`
   const errorClass = classOf(error, status, text)
   return {
@@ -75,6 +75,13 @@ function messageIn(body: string): string | undefined {
     // Not JSON: a proxy's page, or nothing.
   }
   return undefined
+}
+
+/** The library's errors about what it cannot read quote all of it: parts of an answer, which is content. */
+function sentenceOf(error: unknown): string {
+  if (JSONParseError.isInstance(error)) return 'the provider sent what is no JSON'
+  if (TypeValidationError.isInstance(error)) return 'the provider sent what is no answer of its kind'
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** What lies under "Cannot connect to API". */
