@@ -25,6 +25,7 @@ export class ClaudeReader implements AgentReader {
   readonly #requests = new ClaudeRequests()
   readonly #tools = new ToolEnds<{ readonly block: Fields; readonly at: number }>()
   readonly #results: ClaudeResults
+  #toldResult: Fields | undefined
   /** Requests that had begun when the latest result came. */
   #requestsAtResult = 0
   /** What the agent said last by the client's clock. */
@@ -207,7 +208,8 @@ export class ClaudeReader implements AgentReader {
     this.#requestsAtResult = this.#requests.count
     // Another result will follow.
     if (this.#background > 0 || this.#results.awaitsMore) return [...events, ...ALIVE]
-    return [...events, resultEvent(this.#results.last ?? event)]
+    this.#toldResult = this.#results.last ?? event
+    return [...events, resultEvent(this.#toldResult)]
   }
 
   /** Where calls do not tell all, what is known in sum goes with each of them. */
@@ -248,12 +250,15 @@ export class ClaudeReader implements AgentReader {
     const result = this.#results.last
     const isKnown = result !== undefined && told !== undefined && this.#covers(told)
     const gaps = this.#gaps(result)
+    const unfinished = this.#unfinished || this.#wentOn(result)
+    // It came while another one was waited for.
+    if (result && !unfinished && result !== this.#toldResult) events.push(resultEvent(result))
     for (const denial of asRecords(result?.['permission_denials']))
       this.#refusals.refused(asText(denial['tool_name']) ?? 'a tool')
     const verdict = claudeVerdict(
       {
         result,
-        unfinished: this.#unfinished || this.#wentOn(result),
+        unfinished,
         apiError: this.#apiError,
         spoke: this.#spoke,
         brokenAnswer: this.#requests.hasBroken,
