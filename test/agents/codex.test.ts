@@ -1,10 +1,10 @@
 // Codex as a node, with the real client against a scripted provider: whatever the provider does, status, tokens and cost
 // are what it knows to be true, limits hold, and no process is left.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { AgentRecord } from '../../src/effects/agents/record.ts'
-import { startCli, type CliResult } from '../support/cli.ts'
+import type { CliResult } from '../support/cli.ts'
 import { clientFolder } from './support/clients.ts'
 import { openSession, processesOf, type Session } from './support/session.ts'
 import type { Scenario, Turn } from './support/scripted-provider.mjs'
@@ -58,6 +58,8 @@ function pipelineOf(nodes: readonly Node[], keys: Readonly<Record<string, unknow
 
 const providerOf = (key: string): string =>
   `model_providers.p={name="p",base_url="${session.provider.url}/k/${key}/v1",env_key="STUB_KEY",wire_api="responses",request_max_retries=1,stream_max_retries=1}`
+
+const NOBODY = 'model_providers.p={name="p",base_url="http://127.0.0.1:9/v1",env_key="STUB_KEY",wire_api="responses"}'
 
 async function run(scenario: Scenario, nodes: readonly Node[] = [{}], keys = {}): Promise<CliResult> {
   session = await openSession(scenario)
@@ -192,6 +194,12 @@ const ERRORS: Readonly<Record<string, readonly [Turn, string, string, string]>> 
     'context_length',
     'context_overflow',
   ],
+  failed: [
+    { text: 'Half', streamError: { type: 'server_error', code: 'server_error', message: 'boom' } },
+    'error',
+    'stream',
+    'provider_unavailable',
+  ],
   length: [{ text: 'Half of it', stop: 'length' }, 'error', 'output_limit', 'agent_failed'],
   filtered: [{ text: 'Half of it', stop: 'safety' }, 'error', 'content_filter', 'agent_failed'],
 }
@@ -203,6 +211,7 @@ test('every way in which a provider refuses or fails', async () => {
   const nodes: Node[] = Object.keys(ERRORS).map((id) => ({ id }))
   nodes.push(
     { id: 'no-flag', agent: { args: ['--no-such-flag'] } },
+    { id: 'bad-config', agent: { args: ['-c', 'model_providers.p.wire_api="chat"'] } },
     { id: 'no-thread', agent: { session: '01a1fefb-577b-7783-8024-5e7f2efbf8ff' } },
   )
   await run({ keys }, nodes, { max_parallel: 3 })
@@ -210,29 +219,38 @@ test('every way in which a provider refuses or fails', async () => {
     expect({ id, ...agentOf(id) }).toMatchObject({ id, status, error_class, exit_code: 1 })
     expect([id, endsOf(id)[0]?.code]).toEqual([id, code])
   }
-  expect(agentOf('no-flag')).toMatchObject({ error_class: 'usage', exit_code: 2 })
-  expect(agentOf('no-thread')).toMatchObject({ error_class: 'not_found', exit_code: 1 })
+  const others = ['no-flag', 'bad-config', 'no-thread'].map((id) => {
+    const { error_class, exit_code } = agentOf(id)
+    return [id, error_class, exit_code, endsOf(id)[0]?.code]
+  })
+  expect(others).toEqual([
+    ['no-flag', 'usage', 2, 'config_invalid'],
+    ['bad-config', 'usage', 1, 'config_invalid'],
+    ['no-thread', 'not_found', 1, 'config_invalid'],
+  ])
   // Only one of them made the provider count tokens that Codex tells of.
   expect(agentOf('length')).toMatchObject({ turns: 1, usage_complete: true })
   expect(agentOf('filtered')).toMatchObject({ usage_complete: false })
 })
 
 describe('it is ended', () => {
-  test('by a signal from outside: what it used is known', async () => {
+  test.each([
+    ['SIGTERM', { status: 'killed', signal: 'SIGTERM', usage_complete: true }, 'signaled'],
+    // Nothing tells that from a crash.
+    ['SIGINT', { status: 'error', signal: null, exit_code: 1, usage_complete: false }, 'agent_crashed'],
+  ] as const)('by %s from outside: what it used is known', async (signal, end, code) => {
     session = await openSession({ turns: [shell('sleep 60')] })
-    writeFileSync(path.join(session.cwd, 'pipeline.yaml'), pipelineOf([{}]))
-    const cli = startCli(['run', 'pipeline.yaml', '--ui', 'plain'], { cwd: session.cwd, env: session.env })
+    const cli = session.start(pipelineOf([{}]))
     const pid = await until(() => (requestsOf() === 1 && toolRuns() ? clientProcess() : undefined))
-    process.kill(pid, 'SIGTERM')
+    process.kill(pid, signal)
     expect((await cli.ended).exitCode).not.toBe(0)
-    expect(agentOf()).toMatchObject({ status: 'killed', signal: 'SIGTERM', usage_complete: true, ...spent(1) })
-    expect(endsOf()).toMatchObject([{ code: 'signaled' }])
+    expect(agentOf()).toMatchObject({ ...end, ...spent(1) })
+    expect(endsOf()).toMatchObject([{ code }])
   })
 
   test('by the user: nothing is left of it', async () => {
     session = await openSession({ turns: [shell('sleep 60')] })
-    writeFileSync(path.join(session.cwd, 'pipeline.yaml'), pipelineOf([{}]))
-    const cli = startCli(['run', 'pipeline.yaml', '--ui', 'plain'], { cwd: session.cwd, env: session.env })
+    const cli = session.start(pipelineOf([{}]))
     await until(() => toolRuns() || undefined)
     cli.kill('SIGINT')
     await cli.ended
@@ -255,6 +273,8 @@ describe('it is ended', () => {
       { id: 'stalled', keys: { stall_timeout: '8s' } },
       { id: 'stuck-tool', keys: { timeout: '10s' } },
       { id: 'turns', agent: { max_turns: 3 } },
+      // It waits for the network, for ever.
+      { id: 'no-provider', agent: { args: ['-c', NOBODY] }, keys: { timeout: '10s' } },
     ]
     await run({ keys }, nodes)
     const ended = { status: 'killed', usage_complete: false, ...spent(1) }
@@ -263,6 +283,10 @@ describe('it is ended', () => {
     expect([agentOf('stalled'), endsOf('stalled')]).toMatchObject([{ ...ended, ...spent(0) }, [{ code: 'stalled' }]])
     expect([agentOf('stuck-tool'), endsOf('stuck-tool')]).toMatchObject([
       { ...ended, usage_complete: true },
+      [{ code: 'timed_out' }],
+    ])
+    expect([agentOf('no-provider'), endsOf('no-provider')]).toMatchObject([
+      { status: 'killed', ...spent(0) },
       [{ code: 'timed_out' }],
     ])
     expect(requestsOf('turns')).toBe(3)
@@ -334,11 +358,14 @@ test('its own spans are below the agent’s when they are asked for', async () =
   expect(own.map(({ parentSpanId }) => parentSpanId)).toContain(agent?.spanId)
 })
 
-test('a missing key is told before anything starts', async () => {
+test('a missing key is told before anything starts, or by the client', async () => {
   session = await openSession({ turns: [say('Done.')] })
   const { exitCode, stderr } = await session.run(pipelineOf([{}]), { env: { STUB_KEY: undefined } })
   expect(exitCode).toBe(2)
   expect(stderr).toContain('STUB_KEY')
+  await session.run(pipelineOf([{}]), { env: { STUB_KEY: undefined }, args: ['--skip-preflight'] })
+  expect(agentOf()).toMatchObject({ status: 'error', error_class: 'auth', exit_code: 1 })
+  expect(endsOf()).toMatchObject([{ code: 'auth_failed' }])
   expect(requestsOf()).toBe(0)
 })
 
@@ -410,10 +437,10 @@ function commandLine(pid: number): string {
 }
 
 async function until<T>(condition: () => T | undefined): Promise<T> {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
     const value = condition()
     if (value !== undefined) return value
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  throw new Error('it did not come to that within 30 s')
+  throw new Error('it did not come to that within 60 s')
 }

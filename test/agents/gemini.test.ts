@@ -1,9 +1,9 @@
 // Gemini CLI as a node, the real client against a scripted provider: whatever the provider does, status, tokens and cost are
 // what it knows to be true, limits hold, and no process is left.
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { startCli, temporaryDirectory } from '../support/cli.ts'
+import { afterEach, beforeAll, expect, test } from 'vitest'
+import { temporaryDirectory } from '../support/cli.ts'
 import { AgentRun, type AgentNode } from './support/agent-run.ts'
 import { clientFolder } from './support/clients.ts'
 import type { Scenario, Turn } from './support/scripted-provider.mjs'
@@ -108,80 +108,109 @@ test('subagents are counted, and requests that it tries again are seen', async (
 })
 
 const REPEAT = 'repeat-last'
-/** What the provider does, then `status`, `error_class` and failure code. */
-const ERRORS: Readonly<Record<string, readonly [Turn, string, string, string]>> = {
-  'bad-request': [failing(400, 'bad things'), 'error', 'bad_request', 'config_invalid'],
-  unauthorized: [failing(401), 'error', 'auth', 'auth_failed'],
-  forbidden: [failing(403), 'error', 'auth', 'auth_failed'],
-  'no-model': [failing(404), 'error', 'not_found', 'config_invalid'],
+/** What the provider does, then `status`, `error_class`, failure code and exit code (HTTP status & 255). */
+const ERRORS: Readonly<Record<string, readonly [Turn, string, string, string, number]>> = {
+  'bad-request': [failing(400, 'bad things'), 'error', 'bad_request', 'config_invalid', 144],
+  unauthorized: [failing(401), 'error', 'auth', 'auth_failed', 145],
+  forbidden: [failing(403), 'error', 'auth', 'auth_failed', 147],
+  'no-model': [failing(404), 'error', 'not_found', 'config_invalid', 1],
   'too-long': [
     failing(400, 'The input token count (9) exceeds the maximum number of tokens allowed (8).'),
     'error',
     'context_length',
     'context_overflow',
+    144,
   ],
-  'cut-off': [say('Half of it and a bit more', { truncate: true }), 'error', 'stream', 'provider_unavailable'],
-  malformed: [say('Half of it', { malformed: true }), 'error', 'stream', 'provider_unavailable'],
-  length: [say('Half of it', { stop: 'length' }), 'error', 'output_limit', 'agent_failed'],
-  unsafe: [say('No.', { stop: 'safety' }), 'error', 'content_filter', 'agent_failed'],
-  circle: [shell('echo again'), 'error', 'loop', 'stalled'],
-  'too-many': [failing(429), 'error', 'rate_limit', 'rate_limited'],
-  broken: [failing(500), 'error', 'server', 'provider_unavailable'],
+  'cut-off': [say('Half of it and a bit more', { truncate: true }), 'error', 'stream', 'provider_unavailable', 1],
+  unfinished: [say('Half of it and a bit more', { unfinished: true }), 'error', 'stream', 'provider_unavailable', 0],
+  malformed: [say('Half of it', { malformed: true }), 'error', 'stream', 'provider_unavailable', 1],
+  length: [say('Half of it', { stop: 'length' }), 'error', 'output_limit', 'agent_failed', 0],
+  unsafe: [say('No.', { stop: 'safety' }), 'error', 'content_filter', 'agent_failed', 0],
+  circle: [shell('echo again'), 'error', 'loop', 'stalled', 0],
+  'too-many': [failing(429), 'error', 'rate_limit', 'rate_limited', 173],
+  broken: [failing(500), 'error', 'server', 'provider_unavailable', 244],
 }
 
 test('every way in which a provider refuses or fails', async () => {
   const keys = Object.fromEntries(
     Object.entries(ERRORS).map(([id, [turn]]) => [id, { turns: [turn], after: REPEAT }] as const),
   )
-  const nodes: AgentNode[] = Object.keys(ERRORS).map((id) => ({ id, keys: { needs: [] } }))
-  nodes.push(
-    { id: 'no-flag', agent: { args: ['--no-such-flag'] }, keys: { needs: [] } },
-    { id: 'no-session', agent: { session: '01a1fefb-577b-4783-8024-5e7f2efbf8ff' }, keys: { needs: [] } },
-  )
+  const needs: string[] = []
+  // Those that wait before they try again begin first.
+  const ids = Object.keys(ERRORS).toReversed()
+  const nodes: AgentNode[] = [
+    { id: 'no-provider', keys: { needs, env: { GOOGLE_GEMINI_BASE_URL: 'http://127.0.0.1:9' } } },
+    ...ids.map((id) => ({ id, keys: { needs } })),
+    { id: 'no-flag', agent: { args: ['--no-such-flag'] }, keys: { needs } },
+    { id: 'no-session', agent: { session: '01a1fefb-577b-4783-8024-5e7f2efbf8ff' }, keys: { needs } },
+  ]
   await run({ keys }, nodes, { max_parallel: 4 })
-  for (const [id, [, status, error_class, code]] of Object.entries(ERRORS)) {
-    expect({ id, ...work.record(id) }).toMatchObject({ id, status, error_class })
+  for (const [id, [, status, error_class, code, exit_code]] of Object.entries(ERRORS)) {
+    expect({ id, ...work.record(id) }).toMatchObject({ id, status, error_class, exit_code })
     expect([id, work.codes(id)]).toEqual([id, [code]])
   }
-  expect([work.record('no-flag').error_class, work.codes('no-flag')]).toEqual(['usage', ['config_invalid']])
-  expect([work.record('no-session').error_class, work.codes('no-session')]).toEqual(['usage', ['config_invalid']])
+  const others = ['no-provider', 'no-flag', 'no-session'].map((id) => {
+    const { error_class, exit_code } = work.record(id)
+    return [id, error_class, exit_code, ...work.codes(id)]
+  })
+  expect(others).toEqual([
+    ['no-provider', 'network', 1, 'network'],
+    ['no-flag', 'usage', 1, 'config_invalid'],
+    ['no-session', 'usage', 42, 'config_invalid'],
+  ])
   expect(work.record('too-many')).toMatchObject({ http_status: 429, retries: 2, usage_complete: true })
   expect(work.requests('too-many')).toHaveLength(3)
   for (const id of ['length', 'unsafe']) expect(work.record(id)).toMatchObject({ ...spent(1), usage_complete: true })
   for (const id of ['cut-off', 'circle']) expect(work.record(id).usage_complete).toBe(false)
 })
 
-describe('it is ended', () => {
-  test('when its turns are used up', async () => {
-    await run({ turns: [shell('date +%N')], after: REPEAT }, [{ agent: { max_turns: 3 } }])
-    expect(work.record()).toMatchObject({ status: 'limit', error_class: 'max_turns' })
-    expect(work.requests().length - 3).toBeLessThanOrEqual(1)
-    expect(work.codes()).toEqual(['turn_limit'])
-  })
+test('a missing key is told before anything starts, or by the client', async () => {
+  const nodes = [{ keys: { env: { GEMINI_API_KEY: '' } } }]
+  await open({})
+  const { exitCode, stderr } = await work.run(nodes, { prices })
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain('set GEMINI_API_KEY')
+  await work.run(nodes, { prices }, { args: ['--skip-preflight'] })
+  expect(work.record()).toMatchObject({ status: 'error', error_class: 'auth', exit_code: 41 })
+  expect(work.codes()).toEqual(['auth_failed'])
+  expect(work.requests()).toEqual([])
+})
 
-  test('waiting for a provider that never answers, at its timeout', async () => {
-    await run({ turns: [shell('echo hi'), { hang: true }] }, [{ keys: { timeout: '6s' } }])
-    expect(work.record()).toMatchObject({ ...spent(1), status: 'killed', usage_complete: false, exit_code: 0 })
-    expect(work.codes()).toEqual(['timed_out'])
-  })
+// Side by side, as most of it is waiting. Three of them take seconds to start: limits count from the start on.
+test('it is ended: at its turns, unanswered, in a stream that falls silent, in a tool by a cancel of the run', async () => {
+  const keys = {
+    turns: { turns: [shell('date +%N')], after: REPEAT } as const,
+    unanswered: { turns: [shell('echo hi'), { hang: true }] },
+    silent: { turns: [say('Half of a longer text', { stall: true })] },
+    // With what the tool left running.
+    busy: { turns: [shell('nohup sleep 600 & echo begun > begun.txt; sleep 600')] },
+  }
+  await open({ keys })
+  const nodes = [
+    { id: 'turns', agent: { max_turns: 3 }, keys: { needs: [] } },
+    { id: 'unanswered', keys: { needs: [], timeout: '25s' } },
+    { id: 'silent', keys: { needs: [], stall_timeout: '20s' } },
+    { id: 'busy', keys: { needs: ['turns'], when: 'failure()' } },
+  ]
+  const cli = work.start(nodes, { prices })
+  const ended = (): number => work.events('attempt.finished').length
+  await until(() => existsSync(path.join(work.session.cwd, 'begun.txt')) && ended() === 3)
+  cli.kill('SIGINT')
+  expect((await cli.ended).exitCode).toBe(130)
+  home = path.join(work.directory, 'homes/gemini')
 
-  test('in a stream that falls silent', async () => {
-    await run({ turns: [say('Half of a longer text', { stall: true })] }, [{ keys: { stall_timeout: '4s' } }])
-    expect(work.record()).toMatchObject({ status: 'killed', usage_complete: false })
-    expect(work.codes()).toEqual(['stalled'])
-  })
-
-  test('in a tool, with what the tool left running, by a cancel of the run', async () => {
-    await open({ turns: [shell('nohup sleep 600 & echo begun > begun.txt; sleep 600')] })
-    const { cwd, env } = work.session
-    writeFileSync(path.join(cwd, 'pipeline.yaml'), work.pipeline([{}], { prices }))
-    const cli = startCli(['run', 'pipeline.yaml', '--ui', 'plain'], { cwd, env })
-    await until(() => existsSync(path.join(cwd, 'begun.txt')))
-    cli.kill('SIGINT')
-    expect((await cli.ended).exitCode).toBe(130)
-    home = path.join(work.directory, 'homes/gemini')
-    expect(work.record()).toMatchObject({ ...spent(1), status: 'killed', usage_complete: false })
-  })
+  expect(Object.keys(keys).map((id) => [id, ...work.codes(id)])).toEqual([
+    ['turns', 'turn_limit'],
+    ['unanswered', 'timed_out'],
+    ['silent', 'stalled'],
+    ['busy', 'canceled'],
+  ])
+  expect(work.record('turns')).toMatchObject({ status: 'limit', error_class: 'max_turns' })
+  expect(work.requests('turns').length - 3).toBeLessThanOrEqual(1)
+  const killed = { status: 'killed', usage_complete: false, exit_code: 0 }
+  expect(work.record('unanswered')).toMatchObject({ ...spent(1), ...killed })
+  expect(work.record('silent')).toMatchObject(killed)
+  expect(work.record('busy')).toMatchObject({ ...spent(1), ...killed })
 })
 
 test('a later attempt goes on with the conversation: only what is new counts', async () => {
@@ -237,9 +266,9 @@ test('permissions and structured answers', async () => {
 })
 
 async function until(condition: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
+  for (const deadline = Date.now() + 150_000; Date.now() < deadline;) {
     if (condition()) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  throw new Error('it did not come to that within 30 s')
+  throw new Error('it did not come to that within 150 s')
 }

@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { AgentRecord } from '../../../src/effects/agents/record.ts'
-import type { CliResult } from '../../support/cli.ts'
+import type { CliResult, RunningCli } from '../../support/cli.ts'
 import type { Scenario } from './scripted-provider.mjs'
 import { openSession, type RunChanges, type Session } from './session.ts'
 
@@ -48,6 +48,10 @@ export class AgentRun {
 
   run(nodes: readonly AgentNode[] = [{}], keys: Keys = {}, changes: RunChanges = {}): Promise<CliResult> {
     return this.session.run(this.pipeline(nodes, keys), changes)
+  }
+
+  start(nodes: readonly AgentNode[] = [{}], keys: Keys = {}): RunningCli {
+    return this.session.start(this.pipeline(nodes, keys))
   }
 
   /** YAML is a superset of JSON. */

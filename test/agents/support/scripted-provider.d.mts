@@ -18,6 +18,7 @@ export interface Turn {
   readonly hang?: boolean
   readonly stall?: boolean
   readonly truncate?: boolean
+  readonly unfinished?: boolean
   readonly malformed?: boolean
 }
 export interface Scenario {

@@ -30,7 +30,7 @@
 //   "delayMs": N        // before the answer's first byte
 //   "chunkMs": N        // between stream events;  "chunk": N  characters per text delta (default 16)
 //   "hang": true        // never answer (until the client goes away);  "stall": true  go silent after the first delta
-//   "truncate": true    // close the socket after the first delta
+//   "truncate": true    // close the socket after the first delta;  "unfinished": true  end the stream in order after it
 //   "malformed": true   // send a stream event / body that is not JSON
 //   "repeat": N         // use this turn N times
 // Main and side requests: agents also send requests that are no turn of the conversation (session titles, routing,
@@ -231,6 +231,10 @@ export async function startProvider({ scenario = {}, port = 0, host = '127.0.0.1
         if (turn.stall) {
           entry.answer = 'stall'
           return
+        }
+        if (turn.unfinished) {
+          entry.answer = 'unfinished'
+          return res.end()
         }
         if (turn.malformed) {
           entry.answer = 'malformed'

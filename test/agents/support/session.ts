@@ -2,7 +2,7 @@
 // the canaries: texts that stand for prompts, answers, tool input, tool output, files and keys.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { runCli, temporaryDirectory, type CliResult } from '../../support/cli.ts'
+import { startCli, temporaryDirectory, type CliResult, type RunningCli } from '../../support/cli.ts'
 import { clientFolder } from './clients.ts'
 import { startReceiver, type Receiver } from './otlp-receiver.ts'
 import { startProvider, type Provider, type Scenario, type Turn } from './scripted-provider.mjs'
@@ -50,6 +50,9 @@ export const TRUTH = {
   cacheCreation: sumOf((u) => u.cacheWrite),
 }
 
+/** Real clients take seconds to start, and more where several start at once on a small machine. */
+const PATIENCE_MS = 170_000
+
 export interface Session {
   readonly provider: Provider
   readonly receiver: Receiver
@@ -57,6 +60,8 @@ export interface Session {
   readonly env: Readonly<Record<string, string>>
   /** Runs a pipeline whose steps may call `claude` and `codex`. */
   run(pipeline: string, changes?: RunChanges): Promise<CliResult>
+  /** The same for one that is watched, canceled or killed. */
+  start(pipeline: string, changes?: RunChanges): RunningCli
   close(): Promise<void>
 }
 export interface RunChanges {
@@ -86,15 +91,18 @@ export async function openSession(scenario: Scenario = { turns: SCRIPT }, forwar
     STUB_KEY: CANARY.key,
     CODEX_PROVIDER: `model_providers.p={name="p",base_url="${provider.url}/k/codex/v1",env_key="STUB_KEY",wire_api="responses",request_max_retries=1,stream_max_retries=1}`,
   }
+  const start = (pipeline: string, { args = [], env: changes = {} }: RunChanges = {}): RunningCli => {
+    writeFileSync(path.join(cwd, 'pipeline.yaml'), pipeline)
+    const options = { cwd, env: { ...env, ...changes }, timeoutMs: PATIENCE_MS }
+    return startCli(['run', 'pipeline.yaml', '--ui', 'plain', ...args], options)
+  }
   return {
     provider,
     receiver,
     cwd,
     env,
-    run(pipeline, { args = [], env: changes = {} } = {}) {
-      writeFileSync(path.join(cwd, 'pipeline.yaml'), pipeline)
-      return runCli(['run', 'pipeline.yaml', '--ui', 'plain', ...args], { cwd, env: { ...env, ...changes } })
-    },
+    run: (pipeline, changes) => start(pipeline, changes).ended,
+    start,
     async close() {
       await Promise.all([provider.close(), receiver.close()])
     },
