@@ -7,7 +7,8 @@ const endToEnd = ['test/e2e/**/*.test.ts']
 const packaging = ['test/project/packaging.test.ts', 'test/project/packages.test.ts']
 const stack = ['test/stack/**/*.test.ts']
 const agents = ['test/agents/**/*.test.ts']
-const shared = { testTimeout: 20_000, hookTimeout: 60_000 }
+// Twice what tests wait for a condition, which takes long only where something is wrong or the machine is very busy.
+const shared = { testTimeout: 60_000, hookTimeout: 60_000 }
 
 export default defineConfig({
   test: {

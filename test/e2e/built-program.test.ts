@@ -8,7 +8,7 @@ import { PROJECT_ROOT, runCli, startCli, temporaryDirectory } from '../support/c
 import { startSink, type Sink } from '../support/otlp-sink.ts'
 
 /** Polls until `probe` gives something; fails when it does not within `deadlineMs`. */
-async function eventually<T>(probe: () => T | undefined, deadlineMs = 15_000): Promise<T> {
+async function eventually<T>(probe: () => T | undefined, deadlineMs = 30_000): Promise<T> {
   const end = Date.now() + deadlineMs
   for (;;) {
     const value = probe()

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Resolves with the first truthy value of `condition`; fails when there is none within `deadlineMs`. */
-export async function until<T>(condition: () => T | Promise<T>, deadlineMs = 10_000): Promise<NonNullable<T>> {
+export async function until<T>(condition: () => T | Promise<T>, deadlineMs = 30_000): Promise<NonNullable<T>> {
   const deadline = performance.now() + deadlineMs
   for (;;) {
     const value = await condition()

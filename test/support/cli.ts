@@ -104,7 +104,7 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Run
     stdout: () => text.stdout,
     stderr: () => text.stderr,
     kill: (signal) => void child.kill(signal),
-    saw: (pattern, deadlineMs = 20_000) => untilSeen({ pattern, deadlineMs, text, watchers, ended }),
+    saw: (pattern, deadlineMs = 30_000) => untilSeen({ pattern, deadlineMs, text, watchers, ended }),
     ended,
   }
 }

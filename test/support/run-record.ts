@@ -113,7 +113,7 @@ export function linesOf(...parts: string[]): string[] {
 }
 
 /** Resolves with the first value of `probe` that is not undefined or false, and the milliseconds it took. */
-export async function eventually<T>(probe: () => T | undefined | false, deadlineMs = 20_000): Promise<T> {
+export async function eventually<T>(probe: () => T | undefined | false, deadlineMs = 30_000): Promise<T> {
   const end = performance.now() + deadlineMs
   for (;;) {
     const value = probe()

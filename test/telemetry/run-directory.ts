@@ -19,7 +19,7 @@ export function makeRun(): { store: string; runDir: string; position: () => Reco
 }
 
 /** Waits for a condition; fails after the deadline. */
-export async function until(condition: () => boolean, what: string, deadlineMs = 10_000): Promise<void> {
+export async function until(condition: () => boolean, what: string, deadlineMs = 30_000): Promise<void> {
   const end = Date.now() + deadlineMs
   while (!condition()) {
     if (Date.now() > end) throw new Error(`gave up waiting for: ${what}`)

@@ -1,13 +1,12 @@
-// A process that takes a claim, notes that it holds it, and leaves it until a time is up: `kill` dies with it, `orphan`
+// A process that takes a claim, notes that it holds it, and leaves it until `<file>.over` is there: `kill` dies with it, `orphan`
 // leaves it as a dead process would (many more takeovers a second), `release` gives it back.
 // Holding is noted by an exclusively created file: two holders at once cannot both make it.
-import { appendFileSync, closeSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, closeSync, existsSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { acquireClaim, releaseClaim } from '../../../src/runner/claim.ts'
 import { identify } from '../../../src/runner/process-identity.ts'
 
-const [file, log, untilText, ending] = process.argv.slice(2) as [string, string, string, string]
-const until = Number(untilText)
-while (Date.now() < until) {
+const [file, log, ending] = process.argv.slice(2) as [string, string, string]
+while (!existsSync(`${file}.over`)) {
   const acquired = acquireClaim(file)
   if (!('token' in acquired)) continue
   try {
