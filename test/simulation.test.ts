@@ -29,7 +29,7 @@ function seeds(family: Family): number[] {
 }
 
 function foldAgain(world: World): World {
-  return new World(world.pipeline, world.script, structuredClone(world.entries), world.now)
+  return new World(world.pipeline, world.script, world.entries, world.now)
 }
 
 function expectSameState(world: World): void {
@@ -77,7 +77,9 @@ async function simulate(seed: number, family: Family): Promise<void> {
   expectSameState(world)
   const total = world.entries.length
   const stride = Math.max(1, Math.floor(total / 40))
-  for (let at = 1 + (seed % stride); at < total; at += stride) crashAt(world, at, seed)
+  // Half of the crashes do for a seed that never found anything: as many pipelines again are worth more.
+  const step = KNOWN[family].includes(seed) ? stride : 2 * stride
+  for (let at = 1 + (seed % step); at < total; at += step) crashAt(world, at, seed)
   for (const at of [2, Math.floor(total / 2), Math.floor((total * 3) / 4)]) cancelAt(pipeline, seed, at)
   retryByHand(world, seed)
 }

@@ -48,6 +48,12 @@ export interface MetricSeen {
 
 const registry = readRegistry()
 const eventsByName = new Map(registry.events.map((event) => [event.name, event]))
+const usesOfLog = new Map(
+  registry.events.map(({ name, attributes }) => {
+    const own = new Set(attributes.map((use) => use.attribute.id))
+    return [name, [...attributes, ...registry.log.filter((use) => !own.has(use.attribute.id))]]
+  }),
+)
 const metricsByName = new Map(registry.metrics.map((metric) => [metric.metric_name, metric]))
 const ERROR_RESULTS = ['failure', 'error', 'timeout']
 const RESULTS = ['cicd.pipeline.result', 'cicd.pipeline.task.run.result']
@@ -55,10 +61,10 @@ const RESULTS = ['cicd.pipeline.result', 'cicd.pipeline.task.run.result']
 // -- spans
 
 /** What a span is, by the attributes that only its kind has; undefined for one that is not in the registry. */
-export const kindOfSpan = (attributes: Values): string | undefined => recognized(registry.spans, attributes)?.key
+export const kindOfSpan = (attributes: Values): string | undefined => recognized(attributes)?.key
 
 export function spanViolations(span: SpanSeen): string[] {
-  const what = recognized(registry.spans, span.attributes)
+  const what = recognized(span.attributes)
   const found: string[] = []
   const say = (message: string): void => void found.push(`span "${span.name}": ${message}`)
   if (!what) {
@@ -70,11 +76,12 @@ export function spanViolations(span: SpanSeen): string[] {
   return found
 }
 
-const recognized = (spans: readonly Span[], attributes: Values): Span | undefined =>
-  spans.find(({ recognized_by: sign }) => {
-    const [id, value] = sign.split('=') as [string, string?]
-    return value === undefined ? attributes[id] !== undefined : attributes[id] === value
-  })
+const signs = registry.spans.map((span) => {
+  const [id, value] = span.recognized_by.split('=') as [string, string?]
+  return { span, id, value }
+})
+const recognized = (attributes: Values): Span | undefined =>
+  signs.find(({ id, value }) => (value === undefined ? attributes[id] !== undefined : attributes[id] === value))?.span
 
 type Say = (message: string) => void
 
@@ -83,7 +90,7 @@ function checkMarker(marker: SpanSeen, { attributes: own, name, parents }: Span,
   const mine = new Set(own.map((use) => use.attribute.id))
   const split = Object.entries(marker.attributes)
   const attributes = Object.fromEntries(split.filter(([id]) => !mine.has(id)))
-  const base = recognized(registry.spans, attributes)
+  const base = recognized(attributes)
   if (!base || !parents.includes(base.key)) return say(`announces ${base?.key ?? 'an unknown span'}`)
   checkAttributes(Object.fromEntries(split.filter(([id]) => mine.has(id))), own, { say })
   const suffix = name.replace('{name}', '')
@@ -151,7 +158,7 @@ export function parentViolations(
 ): string[] {
   const kinds = new Map(spans.map((span) => [span.spanId, kindOfSpan(span.attributes)]))
   return spans.flatMap((span) => {
-    const what = recognized(registry.spans, span.attributes)
+    const what = recognized(span.attributes)
     if (!what) return []
     if (span.parentSpanId === undefined)
       return what.parents.includes('none') ? [] : [`span "${span.name}": has no parent`]
@@ -171,8 +178,16 @@ interface Checked {
   readonly failed?: boolean
 }
 
+/** By id; made once for each list, as simulations check hundreds of thousands of spans. */
+const usesById = new WeakMap<readonly AttributeUse[], ReadonlyMap<string, AttributeUse>>()
+function byId(uses: readonly AttributeUse[]): ReadonlyMap<string, AttributeUse> {
+  const known = usesById.get(uses) ?? new Map(uses.map((use) => [use.attribute.id, use]))
+  usesById.set(uses, known)
+  return known
+}
+
 function checkAttributes(attributes: Values, uses: readonly AttributeUse[], { say, failed = true }: Checked): void {
-  const allowed = new Map(uses.map((use) => [use.attribute.id, use]))
+  const allowed = byId(uses)
   for (const [id, value] of Object.entries(attributes)) {
     const use = allowed.get(id)
     if (!registry.attributes.has(id)) say(`${id} is no attribute of the registry`)
@@ -210,10 +225,7 @@ export function logViolations(log: LogSeen): string[] {
   if (log.severity.toLowerCase() !== known.severity) say(`has the severity ${log.severity}, ${known.severity} is right`)
   if (typeof log.body !== 'string' || log.body === '') say('has no sentence as its body')
   if (!/^[0-9a-f]{32}$/.test(log.traceId) || !/^[0-9a-f]{16}$/.test(log.spanId)) say('has not the ids of a span')
-  const own = new Set(known.attributes.map((use) => use.attribute.id))
-  checkAttributes(log.attributes, [...known.attributes, ...registry.log.filter((use) => !own.has(use.attribute.id))], {
-    say,
-  })
+  checkAttributes(log.attributes, usesOfLog.get(log.name)!, { say })
   return found
 }
 

@@ -54,6 +54,15 @@ export async function pipelineOf(
   }
 }
 
+/** As on a disk: who folds a journal cannot change it, so that many worlds share one. */
+function frozen<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    Object.values(value).forEach(frozen)
+  }
+  return value
+}
+
 interface Live {
   readonly command: Command
   readonly answer: Answer | undefined
@@ -117,7 +126,7 @@ export class World {
         v: 1,
         seq: this.entries.length + 1,
         at: toTimestamp(this.now),
-        event: structuredClone(event),
+        event: frozen(structuredClone(event)),
       }
       this.#fold(entry)
       this.onEntry?.(entry, this)
@@ -269,7 +278,7 @@ export class World {
 
   /** The process dies: what was on record is all there is. Another one ends the execution and resumes. */
   crashed(entries = this.entries.length): World {
-    const next = new World(this.pipeline, this.script, structuredClone(this.entries.slice(0, entries)), this.now)
+    const next = new World(this.pipeline, this.script, this.entries.slice(0, entries), this.now)
     next.onEntry = this.onEntry
     return next
   }
