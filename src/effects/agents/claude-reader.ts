@@ -290,7 +290,9 @@ export class ClaudeReader implements AgentReader {
       ...(this.#background > 0 ? [`${this.#background} agents in the background had not finished`] : []),
       ...(this.#results.isAfterPart ? [AFTER_PART] : []),
       ...(this.#results.hasGap ? ['one of its results is not in its output'] : []),
-      ...(requests > 0 ? [`${requests} requests came after its last result`] : []),
+      ...(requests > 0
+        ? [`it asked its model ${requests === 1 ? 'once' : `${requests} times`} more after its last result`]
+        : []),
       ...(isOk && this.#requests.count === 0 ? ['the answer that its result tells of is not in its output'] : []),
       ...(isOk && this.#tools.missing !== undefined ? [this.#tools.missing] : []),
     ]

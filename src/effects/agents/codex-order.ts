@@ -31,7 +31,7 @@ export class ItemOrder {
     const hasAnswer = [...this.#items.values()].includes('agent_message')
     const isLastTool = TOOLS.test(this.#items.get(this.#highest) ?? '')
     return [
-      ...(lost > 0 ? [`${lost} items of its stream are missing`] : []),
+      ...(lost > 0 ? [`${lost} of the items of its stream ${lost === 1 ? 'is' : 'are'} missing`] : []),
       ...(this.#isDisordered ? ['items of its stream came out of their order'] : []),
       ...(isOver && this.#open.size > 0 ? ['the end of a tool call is not in its stream'] : []),
       ...(isOver && (!hasAnswer || isLastTool) ? ['its last answer is not in its stream'] : []),

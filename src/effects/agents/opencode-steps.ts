@@ -43,7 +43,7 @@ export class OpencodeSteps {
     return [
       ...(this.#isDisordered ? ['lines of its stream came out of their order'] : []),
       ...(toolless ? ['a tool call is not in its stream'] : []),
-      ...(isOver && open > 0 ? [`${open} steps began whose end is not in its stream`] : []),
+      ...(isOver && open > 0 ? [`the end of ${open === 1 ? 'a step' : `${open} steps`} is not in its stream`] : []),
       ...(isOver && last && last.text === undefined ? ['its answer is not in its stream'] : []),
     ]
   }

@@ -4,6 +4,8 @@
 /** Ends that wait for their beginning. */
 const EARLY = 1_000
 
+const calls = (count: number): string => (count === 1 ? 'a tool call' : `${count} tool calls`)
+
 /** @typeParam End what is kept of an end that came before its beginning */
 export class ToolEnds<End> {
   readonly #begun = new Map<string, string>()
@@ -38,9 +40,9 @@ export class ToolEnds<End> {
 
   /** What a complete output would have: a sentence for people; undefined when nothing is missing. */
   get missing(): string | undefined {
-    if (this.#early.size > 0) return `${this.#early.size} tool calls ended whose beginning is not in its output`
+    if (this.#early.size > 0) return `the beginning of ${calls(this.#early.size)} is not in its output`
     const [id] = this.#open
     if (id === undefined) return undefined
-    return `${this.#open.size} tool calls began whose end is not in its output, such as ${this.#begun.get(id)}`
+    return `the end of ${calls(this.#open.size)} is not in its output (${this.#begun.get(id)})`
   }
 }
