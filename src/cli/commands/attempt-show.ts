@@ -40,7 +40,7 @@ export const attemptShow: CommandFunction = async (invocation) => {
   const id = String(args[1])
   const record = readRecord(store, runId, id)
   if (options['context'] === true)
-    return printFile(record.context, { id, what: 'retry context', why: 'it was the first attempt' }, output)
+    return printFile(record.context, { id, what: 'retry context', why: 'no attempt before it failed' }, output)
   if (options['diff'] === true)
     return printFile(
       textFile(record.directory, 'diff.patch', DIFF_BYTES),

@@ -211,6 +211,8 @@ export interface AgentAdapter {
   readonly flags: readonly string[]
   /** Why it has no credentials for sure, and what to set; undefined = it has, or that cannot be told. */
   credentialProblem(spec: AgentSpec, env: Environment, home: string): string | undefined
+  /** What is asked for and it can never do, known before a run; the same sentence as the `problem` of a launch. */
+  unsupported?(spec: AgentSpec, env: Environment): string | undefined
   /** What it counts goes on over all launches of one conversation (its `totals` events). */
   readonly accumulates?: boolean | undefined
   /** Whether money can be counted: the client tells its cost, whatever the model. */

@@ -30,13 +30,17 @@ export const api: AgentAdapter = {
     const endpoint = endpointOf(spec, env)
     return 'problem' in endpoint ? endpoint.problem : keyProblem(spec, endpoint, env)
   },
+  unsupported(spec) {
+    const unfit = [optionsOf(spec.args), toolsOf(spec)].find((part) => 'problem' in part)
+    return unfit && 'problem' in unfit ? unfit.problem : undefined
+  },
   launch,
   reader: apiReader,
 }
 
 function keyProblem(spec: AgentSpec, { provider, keyVariable }: ApiEndpoint, env: Environment): string | undefined {
   if (keyVariable === undefined || env[keyVariable]) return undefined
-  return `there is no key for ${spec.model ?? provider}: set ${keyVariable}, or name another variable in api_key_env`
+  return `agent api has no credentials for ${spec.model ?? provider}: set ${keyVariable}, or name another variable in api_key_env`
 }
 
 function launch(request: AgentRequest): AgentLaunch | { readonly problem: string } {

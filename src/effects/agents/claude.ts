@@ -52,6 +52,7 @@ export const claude: AgentAdapter = {
     '--json-schema',
   ],
   credentialProblem,
+  unsupported,
   accumulates: true,
   reportsCost: true,
   launch,
@@ -60,12 +61,9 @@ export const claude: AgentAdapter = {
 
 function launch(request: AgentRequest): AgentLaunch | { readonly problem: string } {
   const { spec, session, env } = request
+  const problem = unsupported(spec, env)
+  if (problem !== undefined) return { problem }
   if (request.prompt.trim() === '') return { problem: 'the prompt is empty: Claude Code needs one' }
-  if (spec.permission === 'full' && process.getuid?.() === 0 && !env['IS_SANDBOX'])
-    return {
-      problem:
-        'Claude Code refuses permission: full to root: set IS_SANDBOX=1 in env: if this machine is a sandbox, run as another user, or use permission: workspace',
-    }
   return {
     file: spec.program ?? 'claude',
     args: [
@@ -88,6 +86,11 @@ function launch(request: AgentRequest): AgentLaunch | { readonly problem: string
       ...(request.isolated && { CLAUDE_CONFIG_DIR: path.join(request.home, '.claude') }),
     },
   }
+}
+
+function unsupported({ permission }: AgentSpec, env: Environment): string | undefined {
+  if (permission !== 'full' || process.getuid?.() !== 0 || env['IS_SANDBOX']) return undefined
+  return 'Claude Code refuses permission: full to root: set IS_SANDBOX=1 in env: if this machine is a sandbox, run as another user, or use permission: workspace'
 }
 
 /** Lists come on top of the level: an edit tool that is allowed by name is not refused by `read`. */
@@ -124,8 +127,10 @@ function credentialProblem(spec: AgentSpec, env: Environment, home: string): str
   const isOther = Object.keys(env).some((name) => (CLOUDS.test(name) || name.endsWith('_FILE_DESCRIPTOR')) && env[name])
   if (isOther || spec.args.some((argument) => argument.startsWith('--settings'))) return undefined
   if (spec.home === 'user' && hasLogin(env, home)) return undefined
-  const where = spec.home === 'user' ? '' : ' (an isolated home has no login of yours)'
-  return `agent claude has no credentials${where}: set ${KEYS[0]}, or ${KEYS[1]} for another endpoint, or log in with \`claude\` as this user`
+  const isUser = spec.home === 'user'
+  const where = isUser ? '' : ' (an isolated home has no login of yours)'
+  const other = isUser ? 'log in with `claude` as this user' : 'write home: user'
+  return `agent claude has no credentials${where}: set ${KEYS[0]}, or ${KEYS[1]} for another endpoint, or ${other}`
 }
 
 /** A login or a helper for keys. On macOS the login is in the keychain, where nobody looks. */

@@ -77,12 +77,12 @@ export function credentialProblem(spec: AgentSpec, env: Environment, userHome: s
     const named = /\benv_key\s*=\s*["']([A-Za-z_]\w*)["']/.exec(spec.args.join('\n'))?.[1]
     return named === undefined || env[named]
       ? undefined
-      : `codex needs the variable ${named}, which its provider names as env_key: set it`
+      : `agent codex has no credentials: it needs the variable ${named}, which its provider names as env_key: set it`
   }
   if (env['CODEX_API_KEY'] || env['CODEX_ACCESS_TOKEN']) return undefined
   if (home === undefined)
-    return 'codex has no credentials in an isolated home: set CODEX_API_KEY (or name a model_provider in args)'
+    return 'agent codex has no credentials (an isolated home has no login of yours): set CODEX_API_KEY, name a model_provider in args, or write home: user'
   if (existsSync(path.join(home, 'auth.json')) || /cli_auth_credentials_store/.test(config)) return undefined
   const other = env['OPENAI_API_KEY'] ? ' (it does not look at OPENAI_API_KEY)' : ''
-  return `codex has no credentials${other}: run \`codex login\`, set CODEX_API_KEY, or name a model_provider in args`
+  return `agent codex has no credentials${other}: run \`codex login\`, set CODEX_API_KEY, or name a model_provider in args`
 }

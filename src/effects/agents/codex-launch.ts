@@ -46,7 +46,8 @@ export function codexLaunch(request: AgentRequest): AgentLaunch | { readonly pro
   }
 }
 
-function unsupported({ allowed_tools, denied_tools, max_turns, args }: AgentSpec): string | undefined {
+/** What Codex cannot be asked for. */
+export function unsupported({ allowed_tools, denied_tools, max_turns, args }: AgentSpec): string | undefined {
   if (allowed_tools || denied_tools) {
     const key = allowed_tools ? 'allowed_tools' : 'denied_tools'
     return `agent.${key}: codex cannot choose its tools by name; leave it out and use agent.permission (read, workspace or full)`

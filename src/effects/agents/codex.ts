@@ -1,7 +1,7 @@
 // Owns: what is particular to Codex (`codex exec`), seen with 0.169.0.
 import type { AgentAdapter } from './adapter.ts'
 import { credentialProblem } from './codex-home.ts'
-import { codexLaunch } from './codex-launch.ts'
+import { codexLaunch, unsupported } from './codex-launch.ts'
 import { CodexReader } from './codex-reader.ts'
 
 export const codex: AgentAdapter = {
@@ -11,6 +11,7 @@ export const codex: AgentAdapter = {
   parseVersion: (output) => /codex(?:-cli)? (\d+\.\d+\.\d+\S*)/.exec(output)?.[1],
   flags: ['--config', '--model', '--sandbox', '--add-dir'],
   credentialProblem,
+  unsupported,
   accumulates: true,
   // It tells tokens only.
   reportsCost: false,

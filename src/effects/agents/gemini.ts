@@ -80,20 +80,20 @@ function credentialProblem(spec: AgentSpec, env: Environment, home: string): str
   const isolated = spec.home === 'isolated'
   if (isolated) {
     return authType(env) === undefined
-      ? 'an isolated home holds no login of Gemini CLI: set GEMINI_API_KEY (or GOOGLE_GENAI_USE_VERTEXAI=true), or write home: user'
+      ? 'agent gemini has no credentials (an isolated home has no login of yours): set GEMINI_API_KEY (or GOOGLE_GENAI_USE_VERTEXAI=true), or write home: user'
       : undefined
   }
   const folder = geminiFolder({ env, home })
   if (selectedType(join(folder, 'settings.json')) !== undefined) return undefined
   // An address of a gateway is taken for the way to log in, and that way is then refused.
   if (env['GOOGLE_GEMINI_BASE_URL'] && !usesGoogle(env))
-    return `Gemini CLI refuses GOOGLE_GEMINI_BASE_URL unless ${join(folder, 'settings.json')} says {"security":{"auth":{"selectedType":"gemini-api-key"}}}: write that, or home: isolated`
+    return `agent gemini refuses GOOGLE_GEMINI_BASE_URL unless ${join(folder, 'settings.json')} says {"security":{"auth":{"selectedType":"gemini-api-key"}}}: write that, or home: isolated`
   if (AUTH_VARIABLES.some((name) => env[name])) return undefined
   // It reads keys from such files too.
   const here = process.cwd()
   const files = [join(folder, '.env'), join(home, '.env'), join(here, '.env'), join(here, '.gemini', '.env')]
   if (files.some((file) => existsSync(file))) return undefined
-  return 'Gemini CLI is not logged in: set GEMINI_API_KEY, or start gemini once and log in'
+  return 'agent gemini has no credentials: set GEMINI_API_KEY, or start `gemini` once and log in'
 }
 
 const usesGoogle = (env: Environment): boolean =>

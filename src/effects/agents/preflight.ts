@@ -45,6 +45,8 @@ export async function agentPreflight(pipeline: Pipeline, ground: PreflightGround
       ? adapter.credentialProblem(use.spec, definedOnly(use.env), use.env['HOME'] ?? homedir())
       : undefined
     if (credentials !== undefined) problems.add(`${use.path}: ${credentials}`)
+    const unfit = isLiteral(use.spec) ? adapter.unsupported?.(use.spec, definedOnly(use.env)) : undefined
+    if (unfit !== undefined) problems.add(`${use.path}: ${use.spec.use}: ${unfit}`)
     const uncounted = await uncountedCost(use, adapter)
     if (uncounted !== undefined) problems.add(uncounted)
     if (program === undefined || program.includes('${{')) continue
@@ -153,9 +155,11 @@ function* nodesOf(nodes: readonly Node[], prefix: string, around: readonly Budge
   }
 }
 
-/** Where it asks, and with which key, is known before the run. */
-const isLiteral = ({ base_url: url, api_key_env: key, model, args }: AgentSpec): boolean =>
-  ![url, key, model, ...args].some((text) => text?.includes('${{'))
+/** Where it asks, with which key and which tools, is known before the run. */
+const isLiteral = ({ base_url: url, api_key_env: key, model, args, ...rest }: AgentSpec): boolean =>
+  ![url, key, model, ...args, ...(rest.allowed_tools ?? []), ...(rest.denied_tools ?? [])].some((text) =>
+    text?.includes('${{'),
+  )
 
 const definedOnly = (env: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined))

@@ -41,6 +41,24 @@ async function look(yaml: string, env: NodeJS.ProcessEnv = {}): Promise<AgentPre
 const agents = (...specs: string[]): string =>
   `name: p\nnodes:\n${specs.map((spec, index) => `  - { id: n${index}, needs: [], agent: { prompt: x, home: isolated, ${spec} } }\n`).join('')}`
 
+test('what a client can never do is told before the start', async () => {
+  client('codex', 'codex-cli 0.169.0')
+  const { problems } = await look(
+    agents(
+      'use: codex, allowed_tools: [shell], permission: read',
+      'use: api, model: m, provider: openai-compatible, base_url: "http://127.0.0.1:1", denied_tools: [Bash]',
+      'use: codex, permission: read, allowed_tools: ["${{ run.id }}"]',
+    ),
+    { CODEX_API_KEY: 'k' },
+  )
+  expect(problems.filter((problem) => !problem.includes('does not know'))).toEqual([
+    expect.stringMatching(
+      /^n0: codex: agent\.allowed_tools: codex cannot choose its tools by name; .*agent\.permission/,
+    ),
+    expect.stringMatching(/^n1: api: it has no tool Bash: its tools are shell,/),
+  ])
+})
+
 test('programs, credentials and budgets that stand in the way are told together', async () => {
   const { problems } = await look(
     `name: p
