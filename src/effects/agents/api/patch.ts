@@ -1,7 +1,8 @@
 // Owns: the patch tool: from what the model sent to changed files, all of them or none. Must not: read what is not meant
 // clearly; then the model is told how it should look.
-import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { readText, writeText } from './files.ts'
 import { applyHunks } from './patch-place.ts'
 import { explain, PatchProblem, preferredStyle, type PatchStyle } from './patch-problem.ts'
 import { readPatch, type Hunk, type PatchSection } from './patch-read.ts'
@@ -79,7 +80,7 @@ class Plan {
 
   async #delete(name: string): Promise<void> {
     const target = await this.#workspace.resolve(name)
-    if ((await this.#read(target)) === undefined) throw new PatchProblem('there is no such file to delete')
+    if ((await this.#read(target, false)) === undefined) throw new PatchProblem('there is no such file to delete')
     this.#change({ target, content: null, said: `D ${name}` })
   }
 
@@ -100,7 +101,7 @@ class Plan {
     const destination = await this.#workspace.resolve(moveTo)
     if (destination !== target && (await this.#read(destination)) !== undefined)
       throw new PatchProblem(`${moveTo} exists already`, at, moveTo)
-    const { mode } = await stat(target)
+    const mode = await modeOf(target)
     this.#change({ target, content: null, said: `R ${name} to ${moveTo}${told}` })
     this.#change({ target: destination, content, mode, said: '' })
   }
@@ -122,15 +123,14 @@ class Plan {
     this.#planned.set(change.target, change.content)
   }
 
-  async #read(target: string): Promise<string | undefined> {
+  /** @param exact its text is needed, not only whether it is there */
+  async #read(target: string, exact = true): Promise<string | undefined> {
     const planned = this.#planned.get(target)
     if (planned !== undefined) return planned ?? undefined
     try {
-      return await readFile(target, 'utf8')
+      return (await readText(target, path.basename(target), exact))?.text
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-      if (code === 'EISDIR') throw new PatchProblem('it is a directory')
+      if (error instanceof ToolError) throw new PatchProblem(error.message)
       throw error
     }
   }
@@ -148,32 +148,41 @@ class Plan {
     if (name === undefined) return []
     const text = await this.#workspace
       .resolve(name)
-      .then((target) => readFile(target, 'utf8'))
+      .then(async (target) => (await readText(target, name, false))?.text ?? '')
       .catch(() => '')
     return text.split(/\r?\n/)
   }
 
   /** Writes all of it; what was written is put back when a later part fails. */
   async carryOut(): Promise<string> {
-    const before = new Map<string, Buffer | null>()
+    const before = new Map<string, { readonly content: Buffer; readonly mode: number | undefined } | null>()
     try {
       for (const { target, content, mode } of this.#changes) {
-        if (!before.has(target)) before.set(target, await readFile(target).catch(() => null))
-        await put(target, content)
-        if (mode !== undefined) await chmod(target, mode)
+        if (!before.has(target)) before.set(target, await kept(target))
+        await put(target, content, mode)
       }
     } catch (error) {
-      for (const [target, content] of before) await put(target, content).catch(() => {})
+      for (const [target, old] of before) await put(target, old?.content ?? null, old?.mode).catch(() => {})
       throw new ToolError(`Nothing was changed: ${error instanceof Error ? error.message : String(error)}`)
     }
     return this.#changes.flatMap(({ said }) => (said === '' ? [] : [said])).join('\n')
   }
 }
 
-async function put(target: string, content: string | Buffer | null): Promise<void> {
+async function put(target: string, content: string | Buffer | null, mode: number | undefined): Promise<void> {
   if (content === null) return rm(target, { force: true })
-  await mkdir(path.dirname(target), { recursive: true })
-  await writeFile(target, content)
+  await writeText(target, path.basename(target), content, mode)
+}
+
+const modeOf = async (target: string): Promise<number | undefined> => {
+  const found = await stat(target).catch(() => undefined)
+  return found && found.mode & 0o7777
+}
+
+/** As it is now, to be put back; it was found to be a file when the change was planned. */
+async function kept(target: string): Promise<{ readonly content: Buffer; readonly mode: number | undefined } | null> {
+  const content = await readFile(target).catch(() => null)
+  return content && { content, mode: await modeOf(target) }
 }
 
 /** The lines of a new file; the marks may be missing in front of all of them. */

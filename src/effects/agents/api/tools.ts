@@ -1,8 +1,7 @@
 // Owns: the tools that the model is offered, and what each does. Their words are part of the prompt. Must not: decide
 // when one is called.
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
-import path from 'node:path'
 import { z } from 'zod'
+import { readText, writeText } from './files.ts'
 import { applyPatch } from './patch.ts'
 import type { ToolName } from './protocol.ts'
 import { runShell } from './shell.ts'
@@ -32,7 +31,6 @@ interface Tool {
 
 const READ_LINES = 2_000
 const READ_CHARS = 64_000
-const FILE_BYTES = 10 * 1024 * 1024
 
 const file = z.string().describe('Path, relative to the working directory')
 
@@ -127,7 +125,7 @@ async function read(
   }: { path: string; first_line?: number | undefined; lines?: number | undefined },
   { workspace }: ToolContext,
 ): Promise<ToolAnswer> {
-  const all = (await textOf(workspace, name)).split('\n')
+  const all = (await textOf(workspace, name, false)).split('\n')
   const wanted = all.slice(first_line - 1, first_line - 1 + lines)
   const kept: string[] = []
   let size = 0
@@ -145,9 +143,7 @@ async function write(
   { path: name, content }: { path: string; content: string },
   { workspace }: ToolContext,
 ): Promise<ToolAnswer> {
-  const target = await workspace.resolve(name)
-  await mkdir(path.dirname(target), { recursive: true })
-  await writeFile(target, content)
+  await writeText(await workspace.resolve(name), name, content)
   return { ok: true, output: `wrote ${Buffer.byteLength(content)} bytes to ${name}` }
 }
 
@@ -160,7 +156,7 @@ interface Edit {
 
 async function edit({ path: name, old_text, new_text, all }: Edit, { workspace }: ToolContext): Promise<ToolAnswer> {
   if (old_text === '') throw new ToolError('old_text is empty: use write for a new file')
-  const text = await textOf(workspace, name)
+  const text = await textOf(workspace, name, true)
   // Models write \n also where the file has \r\n.
   const crlf = !text.includes(old_text) && text.includes('\r\n')
   const [old, fresh] = crlf ? [toCrlf(old_text), toCrlf(new_text)] : [old_text, new_text]
@@ -168,18 +164,15 @@ async function edit({ path: name, old_text, new_text, all }: Edit, { workspace }
   if (count === 0) throw new ToolError(`old_text is not in ${name}: read the file and copy the text exactly`)
   if (count > 1 && all !== true)
     throw new ToolError(`old_text is ${count} times in ${name}: give more lines around it, or set all`)
-  await writeFile(await workspace.resolve(name), text.split(old).join(fresh))
+  await writeText(await workspace.resolve(name), name, text.split(old).join(fresh))
   return { ok: true, output: `replaced ${count} ${count === 1 ? 'place' : 'places'} in ${name}` }
 }
 
 const toCrlf = (text: string): string => text.replaceAll(/\r?\n/g, '\r\n')
 
-/** Contents of a text file of the workspace. */
-async function textOf(workspace: Workspace, name: string): Promise<string> {
-  const target = await workspace.resolve(name)
-  const found = await stat(target).catch(() => undefined)
+/** Contents of a text file of the workspace. @param exact it will be written back */
+async function textOf(workspace: Workspace, name: string, exact: boolean): Promise<string> {
+  const found = await readText(await workspace.resolve(name), name, exact)
   if (!found) throw new ToolError(`${name} does not exist`)
-  if (!found.isFile()) throw new ToolError(`${name} is not a file`)
-  if (found.size > FILE_BYTES) throw new ToolError(`${name} is larger than ${FILE_BYTES} bytes`)
-  return readFile(target, 'utf8')
+  return found.text
 }
