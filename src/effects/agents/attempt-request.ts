@@ -97,7 +97,7 @@ function filledSpec(spec: AgentSpec, inputs: JsonObject): AgentSpec | { readonly
 }
 
 /** `NAME` or `PREFIX*`. The markers stay: without them what the agent leaves behind could not be found. */
-function onlyAllowed(inherited: Environment, allowed: readonly string[]): Environment {
+export function onlyAllowed(inherited: Environment, allowed: readonly string[]): Environment {
   const isAllowed = (name: string): boolean =>
     name === MARKERS ||
     ALWAYS_ALLOWED.test(name) ||

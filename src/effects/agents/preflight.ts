@@ -3,9 +3,10 @@
 import { homedir } from 'node:os'
 import path from 'node:path'
 import type { AgentChoice, AgentSpec } from '../../core/agent.ts'
-import type { Budget, Node, Pipeline } from '../../core/pipeline.ts'
+import type { AgentNode, Budget, Node, Pipeline } from '../../core/pipeline.ts'
 import type { AgentAdapter } from './adapter.ts'
 import { adapterOf } from './agents.ts'
+import { onlyAllowed } from './attempt-request.ts'
 import { clientFacts, findProgram, isKnownVersion } from './client-version.ts'
 import { NO_TOKENS } from './spending.ts'
 
@@ -116,24 +117,38 @@ async function uncountedCost(
   return `${at}: the budget in usd cannot be measured, because the model ${spec.model} has no known price: add it to \`prices:\`, or set the budget's mode to audit`
 }
 
-function* usesOf(
-  pipeline: Pipeline,
-  env: NodeJS.ProcessEnv,
-  prefix = '',
-  outer: readonly Budget[] = [],
-): Generator<Use> {
-  const budgets = pipeline.budget ? [...outer, pipeline.budget] : outer
-  const inside = { ...env, ...pipeline.env }
-  for (const { node, path: at, around } of nodesOf(pipeline.nodes, prefix)) {
-    const paying = [...budgets, ...around, ...(node.budget ? [node.budget] : [])]
-    if (node.kind === 'child') yield* usesOf(node.child.pipeline, inside, `${at}/`, paying)
+/** What is around a pipeline: nothing, or the one whose child it is. */
+interface Around {
+  readonly prefix: string
+  readonly budgets: readonly Budget[]
+  /** `env:` of pipelines. */
+  readonly declared: Readonly<Record<string, string>>
+  readonly secrets: readonly string[]
+}
+const OUTERMOST: Around = { prefix: '', budgets: [], declared: {}, secrets: [] }
+
+function* usesOf(pipeline: Pipeline, env: NodeJS.ProcessEnv, around = OUTERMOST): Generator<Use> {
+  const budgets = pipeline.budget ? [...around.budgets, pipeline.budget] : around.budgets
+  const declared = { ...around.declared, ...pipeline.env }
+  const secrets = [...around.secrets, ...pipeline.secrets]
+  for (const { node, path: at, around: fanouts } of nodesOf(pipeline.nodes, around.prefix)) {
+    const paying = [...budgets, ...fanouts, ...(node.budget ? [node.budget] : [])]
+    if (node.kind === 'child')
+      yield* usesOf(node.child.pipeline, env, { prefix: `${at}/`, budgets: paying, declared, secrets })
     if (node.kind !== 'agent') continue
     const { agent } = node
-    const own = { ...inside, ...node.env }
+    const own = { ...inheritedBy(node, env, secrets), ...declared, ...node.env }
     const others: readonly AgentChoice[] = [...agent.fallback, ...(agent.escalate ? [agent.escalate] : [])]
     for (const choice of [agent, ...others])
       yield { path: at, spec: { ...agent, ...choice }, env: own, budgets: paying, prices: pipeline.prices }
   }
+}
+
+/** Secrets reach only who lists them, whatever `env_allow` says. */
+function inheritedBy({ agent, secrets }: AgentNode, env: NodeJS.ProcessEnv, all: readonly string[]): NodeJS.ProcessEnv {
+  const open = definedOnly(Object.fromEntries(Object.entries(env).filter(([name]) => !all.includes(name))))
+  const allowed = agent.env_allow ? onlyAllowed(open, agent.env_allow) : open
+  return { ...allowed, ...Object.fromEntries(secrets.map((name) => [name, env[name]])) }
 }
 
 interface Found {

@@ -41,6 +41,32 @@ async function look(yaml: string, env: NodeJS.ProcessEnv = {}): Promise<AgentPre
 const agents = (...specs: string[]): string =>
   `name: p\nnodes:\n${specs.map((spec, index) => `  - { id: n${index}, needs: [], agent: { prompt: x, home: isolated, ${spec} } }\n`).join('')}`
 
+test.each([
+  { what: 'a secret that the node does not list', whole: 'secrets: [KEY]', isFine: false },
+  { what: 'a secret that it lists', whole: 'secrets: [KEY]', node: 'secrets: [KEY]', allow: '[LANG]', isFine: true },
+  { what: 'a variable that the allow-list leaves out', allow: '[LANG]', isFine: false },
+  { what: 'a variable that the allow-list holds', allow: '[K*]', isFine: true },
+])('credentials count only where they reach the agent: $what', async ({ whole = '', node = '', allow, isFine }) => {
+  const { problems } = await look(
+    `name: p
+${whole}
+nodes:
+  - id: a
+    ${node}
+    agent:
+      env_allow: ${allow ?? '["*"]'}
+      use: api
+      model: m
+      provider: openai-compatible
+      base_url: http://127.0.0.1:1
+      api_key_env: KEY
+      prompt: x
+`,
+    { KEY: 'k' },
+  )
+  expect(problems).toEqual(isFine ? [] : [expect.stringMatching(/^a: agent api has no credentials for m: set KEY/)])
+})
+
 test('what a client can never do is told before the start', async () => {
   client('codex', 'codex-cli 0.169.0')
   const { problems } = await look(
