@@ -42,7 +42,7 @@ export default defineConfig({
         test: {
           name: 'agents',
           include: agents,
-          globalSetup: ['test/support/built.ts'],
+          globalSetup: ['test/support/built.ts', 'test/agents/support/clients.ts'],
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 900_000,

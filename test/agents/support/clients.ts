@@ -14,8 +14,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
-import { PROJECT_ROOT } from '../../support/cli.ts'
+import { fileURLToPath } from 'node:url'
 
+const PROJECT_ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const PINS = path.join(PROJECT_ROOT, 'test/agents/clients')
 const CACHE = path.join(PROJECT_ROOT, '.cache/agents')
 
@@ -48,13 +49,26 @@ export function clientFolder(): string {
   return bin
 }
 
+/** Before the first test (vitest global setup): an installation that fails is tried and told once. */
+export default function setup(): void {
+  clientFolder()
+}
+
 function install(folder: string): void {
   const platform = `${process.platform}-${process.arch}`
   const binaries = BINARIES[platform]
   if (binaries === undefined) throw new Error(`no agent clients are pinned for ${platform}`)
   const staging = `${folder}.${process.pid}.tmp`
-  rmSync(staging, { recursive: true, force: true })
-  mkdirSync(path.join(staging, 'bin'), { recursive: true })
+  try {
+    mkdirSync(path.join(staging, 'bin'), { recursive: true })
+    fill(staging, folder, binaries)
+    renameSync(staging, folder)
+  } finally {
+    rmSync(staging, { recursive: true, force: true })
+  }
+}
+
+function fill(staging: string, folder: string, binaries: Readonly<Record<string, string>>): void {
   for (const name of ['package.json', 'package-lock.json'])
     copyFileSync(path.join(PINS, name), path.join(staging, name))
   process.stderr.write('installing the pinned agent clients once (1.1 GB on disk)\n')
@@ -71,5 +85,4 @@ function install(folder: string): void {
   const gemini = path.join(staging, 'bin', 'gemini')
   writeFileSync(gemini, `#!/bin/sh\nexec "${process.execPath}" "${path.join(folder, 'node_modules', GEMINI)}" "$@"\n`)
   chmodSync(gemini, 0o755)
-  renameSync(staging, folder)
 }
