@@ -76,7 +76,7 @@ const defined = <T extends object>(fields: T): Partial<Defined<T>> =>
 const time = (at: number): number => (Number.isFinite(at) && Math.abs(at) < LATEST_MS ? at : Date.now())
 
 /** A long one keeps its beginning, and stays different from others that begin so. */
-export function shortId<T extends string | undefined>(id: T): T {
+function shortId<T extends string | undefined>(id: T): T {
   if (id === undefined || id.length <= LIMITS.nameChars) return id
   const rest = createHash('sha256').update(id).digest('hex').slice(0, 16)
   return `${id.slice(0, LIMITS.nameChars - rest.length - 1).replace(/[\uD800-\uDBFF]$/, '')}#${rest}` as T
