@@ -9,6 +9,7 @@ export class StreamOrder {
   #lastLine = ''
   #isDisordered = false
   #isRepeated = false
+  #isDamaged = false
   #hasBeginning = false
   #hasAnswer = false
   #isOver = false
@@ -30,10 +31,16 @@ export class StreamOrder {
     if (type === 'result') this.#isOver = true
   }
 
+  /** A line that is no JSON. Parts of an answer are missed by nothing else. */
+  unreadable(line: string): void {
+    if (line.includes('"type":"message"') && line.includes('"assistant"')) this.#isDamaged = true
+  }
+
   /** Sentences for people. @param isOver it succeeded, so that all of it should be there */
   gaps(isOver: boolean): readonly string[] {
     return [
       ...(this.#isDisordered ? ['lines of its stream came out of their order'] : []),
+      ...(this.#isDamaged ? ['a part of its answer cannot be read'] : []),
       ...(this.#isRepeated ? ['a line of its answer came twice, which may be what it said'] : []),
       ...(isOver && !this.#hasBeginning ? ['the beginning of its stream is missing'] : []),
       ...(isOver && !this.#hasAnswer ? ['its answer is not in its stream'] : []),

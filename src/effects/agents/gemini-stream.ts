@@ -57,6 +57,7 @@ export class GeminiReader implements AgentReader {
   stdout(line: string, at: number): readonly AgentEvent[] {
     const event = objectIn(line)
     const type = asText(event?.['type'])
+    if (!event) this.#order.unreadable(line)
     if (!event || type === undefined) return []
     const time = asTime(event['timestamp'])
     this.#order.add(event, line, time)

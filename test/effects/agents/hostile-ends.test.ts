@@ -138,6 +138,12 @@ describe('gemini', () => {
     expect(told).toMatchObject({ status: 'ok', warnings: ['it exited with 143 after its result'] })
   })
 
+  test('a part of the answer that was mixed up with other output is missed', () => {
+    const told = play(gemini, lines.toSpliced(5, 1, `npm warn ${lines[5]!}`))
+    expect(told).toMatchObject({ status: 'ok', usage_complete: false })
+    expect(told.warnings).toContain('a part of its answer cannot be read')
+  })
+
   test('a part of the answer that came twice is in doubt', () => {
     const told = play(gemini, lines.toSpliced(5, 0, lines[5]!))
     expect(told).toMatchObject({ usage_complete: false, warnings: [expect.stringContaining('twice')] })
