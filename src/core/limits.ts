@@ -41,6 +41,14 @@ export const LIMITS = {
   streamLineBytes: 16 * 1024 * 1024,
   /** What is read of one file that a client writes beside its output. */
   sideFileBytes: 256 * 1024 * 1024,
+  /** One answer of a provider to the `api` agent as it comes, one line of it, and one that tells an error. */
+  answerBytes: 64 * 1024 * 1024,
+  answerLineBytes: 8 * 1024 * 1024,
+  answerErrorBytes: 1024 * 1024,
+  /** Its text with the inputs of its tools, its tool calls, and how many of them are run. */
+  answerChars: 4 * 1024 * 1024,
+  answerCalls: 1_000,
+  answerCallsRun: 100,
   /** Final text of an agent in agent.json. */
   finalTextBytes: 256 * 1024,
   /** A prompt, with everything that was added to it. */

@@ -147,7 +147,7 @@ export class Asking {
       this.#warned.add(message)
     }
     // A refused request costs nothing; one that was cut costs what nobody tells.
-    if (answer.aborted || answer.error?.errorClass === 'stream' || (!answer.error && !answer.tokens))
+    if (answer.aborted || CUT.has(answer.error?.errorClass) || (!answer.error && !answer.tokens))
       this.usageComplete = false
     this.#wire.say({
       type: 'request.finished',
@@ -170,6 +170,7 @@ const bare = ({ errorClass, message, httpStatus }: ProviderError) => ({
   ...(httpStatus !== undefined && { http_status: httpStatus }),
 })
 
+const CUT: ReadonlySet<string | undefined> = new Set(['stream', 'output_limit'])
 const LIMITS: ReadonlySet<string> = new Set(['rate_limit', 'quota'])
 
 const ended = (error: ProviderError): Ending => ({

@@ -2,6 +2,7 @@
 // kept after every step, so that another attempt can go on with it. Must not: start or end the process.
 import type { LanguageModel, ModelMessage } from 'ai'
 import type { Json } from '../../../core/json.ts'
+import { LIMITS } from '../../../core/limits.ts'
 import { Asking, type Ending } from './asking.ts'
 import { ConversationFile } from './conversation-file.ts'
 import type { Exchange, ToolUse } from './exchange.ts'
@@ -134,12 +135,22 @@ class Conversation {
   }
 
   async #runTools(toolUses: readonly ToolUse[]): Promise<void> {
-    for (const use of toolUses) {
+    for (const use of toolUses.slice(0, LIMITS.answerCallsRun)) {
       if (this.#parts.signal.aborted) return
       const answer = await this.#runOne(use)
       if (use.invalid === undefined) this.#messages.push(toolMessage(use, answer))
       await this.#file.save(this.#messages)
     }
+    const rest = toolUses.slice(LIMITS.answerCallsRun)
+    if (rest.length === 0) return
+    this.#parts.wire.say({
+      type: 'warning',
+      message: `${rest.length} tool calls of one answer were not run: ${TOO_MANY}`,
+    })
+    for (const use of rest)
+      if (use.invalid === undefined)
+        this.#messages.push(toolMessage(use, { ok: false, output: `not run: ${TOO_MANY}` }))
+    await this.#file.save(this.#messages)
   }
 
   async #runOne(use: ToolUse): Promise<ToolAnswer> {
@@ -173,6 +184,8 @@ const toolMessage = (use: ToolUse, { ok, output }: ToolAnswer): ModelMessage => 
     },
   ],
 })
+
+const TOO_MANY = `at most ${LIMITS.answerCallsRun} are run`
 
 const outputLimit = (tokens: number, text: string): Ending => ({
   status: 'error',

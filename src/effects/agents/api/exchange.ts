@@ -3,7 +3,9 @@
 import { jsonSchema, Output, streamText, tool, type LanguageModel, type ModelMessage, type ToolSet } from 'ai'
 import { z } from 'zod'
 import type { JsonObject } from '../../../core/json.ts'
+import { LIMITS } from '../../../core/limits.ts'
 import type { Tokens } from '../../../core/outcome.ts'
+import { AnswerTooLarge } from './bounded-fetch.ts'
 import { withCacheMark, providerOptions } from './model.ts'
 import type { ApiRequest, ToolName } from './protocol.ts'
 import { providerError, type ProviderError } from './provider-error.ts'
@@ -55,10 +57,11 @@ globalThis.AI_SDK_LOG_WARNINGS = false
 export async function exchange(options: ExchangeOptions): Promise<Exchange> {
   const startedAt = Date.now()
   const idle = new IdleClock(options.request.idle_timeout_ms)
+  const tooLarge = new AbortController()
   const seen = new Seen(options.request)
   let messages: readonly ModelMessage[] = []
   try {
-    const result = start({ ...options, signal: AbortSignal.any([options.signal, idle.signal]) })
+    const result = start({ ...options, signal: AbortSignal.any([options.signal, idle.signal, tooLarge.signal]) })
     // An aborted request may take its time to notice: it is not waited for.
     const parts = result.fullStream[Symbol.asyncIterator]()
     const ended = new Promise<undefined>((resolve) => {
@@ -72,6 +75,11 @@ export async function exchange(options: ExchangeOptions): Promise<Exchange> {
       idle.reset()
       options.alive()
       seen.add(next.value)
+      if (seen.tooLarge) {
+        tooLarge.abort()
+        seen.error = providerError(new AnswerTooLarge())
+        break
+      }
     }
     if (!seen.error && seen.complete) {
       const response = await result.response
@@ -128,6 +136,7 @@ class Seen {
   error: ProviderError | undefined
   complete = false
   readonly #request: ApiRequest
+  #chars = 0
   #model: string
   #tokens: Tokens | null = null
   #finishReason: string | undefined
@@ -140,7 +149,14 @@ class Seen {
     this.#model = request.model
   }
 
+  /** More than any model writes. */
+  get tooLarge(): boolean {
+    return this.#chars > LIMITS.answerChars || this.#toolUses.length > LIMITS.answerCalls
+  }
+
   add(part: Part): void {
+    if ('text' in part) this.#chars += part.text.length
+    if (part.type === 'tool-input-delta') this.#chars += part.delta.length
     switch (part.type) {
       case 'text-delta':
         this.#texts.set(part.id, (this.#texts.get(part.id) ?? '') + part.text)

@@ -3,13 +3,14 @@ import { createAnthropic } from '@ai-sdk/anthropic'
 import { createOpenAI } from '@ai-sdk/openai'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import type { LanguageModel, ModelMessage } from 'ai'
+import { boundedFetch } from './bounded-fetch.ts'
 import type { ApiRequest } from './protocol.ts'
 
 export function modelOf(request: ApiRequest, env: NodeJS.ProcessEnv): LanguageModel {
   const { api_key: key, bearer } = request
   const headers = traceHeaders(env)
   const baseURL = request.base_url
-  const common = { headers, ...(baseURL !== undefined && { baseURL }) }
+  const common = { headers, fetch: boundedFetch, ...(baseURL !== undefined && { baseURL }) }
   switch (request.provider) {
     case 'anthropic':
       return createAnthropic({ ...common, ...(bearer ? { authToken: key } : { apiKey: key }) })(request.model)
@@ -20,6 +21,7 @@ export function modelOf(request: ApiRequest, env: NodeJS.ProcessEnv): LanguageMo
         name: 'compatible',
         baseURL: baseURL ?? '',
         headers,
+        fetch: boundedFetch,
         includeUsage: true,
         supportsStructuredOutputs: true,
         ...(key !== '' && { apiKey: key }),

@@ -3,6 +3,7 @@
 import { APICallError, JSONParseError, TypeValidationError } from 'ai'
 import type { ErrorClass } from '../adapter.ts'
 import { resetTime } from '../reset-time.ts'
+import { AnswerTooLarge } from './bounded-fetch.ts'
 import { errorClassOf } from '../status-class.ts'
 
 export interface ProviderError {
@@ -21,7 +22,7 @@ export function providerError(error: unknown): ProviderError {
   const { status, body, headers } = factsOf(error)
   const said = messageIn(body) ?? sentenceOf(error)
   const text = `${said} ${body}`
-  const errorClass = classOf(error, status, text)
+  const errorClass = isTooLarge(error) ? 'output_limit' : classOf(error, status, text)
   return {
     errorClass,
     message: `${status === undefined || status === 200 ? '' : `HTTP ${status}: `}${said}${causeOf(error)}`.slice(
@@ -60,6 +61,7 @@ function classOf(error: unknown, status: number | undefined, text: string): Erro
     const said = errorClassOf(undefined, text)
     return said === 'overloaded' || said === 'rate_limit' ? said : 'stream'
   }
+  if (status >= 300 && status < 400) return 'bad_request'
   // The answer began well and could not be read to its end.
   if (status < 400) return 'stream'
   return errorClassOf(status, text)
@@ -76,6 +78,10 @@ function messageIn(body: string): string | undefined {
   }
   return undefined
 }
+
+/** The library wraps what reading throws. */
+const isTooLarge = (error: unknown): boolean =>
+  error instanceof AnswerTooLarge || (error instanceof Error && error.cause !== undefined && isTooLarge(error.cause))
 
 /** The library's errors about what it cannot read quote all of it: parts of an answer, which is content. */
 function sentenceOf(error: unknown): string {
