@@ -169,10 +169,10 @@ describe('in a git repository', () => {
 
   test('forbidden text is told by place, only in what was added', async () => {
     const key = `ghp_${'a1B2'.repeat(9)}`
-    const root = repository({ 'old.txt': `one\nTODO old\n${key}\n` })
+    const root = repository({ 'old.txt': `one\nLATER old\n${key}\n` })
     const snapshot = await lookAtFiles(root)
     write(root, {
-      'old.txt': `one\nTODO old\n${key}\nmore\n++ LATER new\n`,
+      'old.txt': `one\nLATER old\n${key}\nmore\n++ LATER new\n`,
       'dir/with "quotes".txt': `x\ny ${key} z\n`,
     })
     const { changes } = await changesSince(snapshot, [forbidding(['LATER']), forbidding([], true)])
@@ -233,7 +233,7 @@ describe('without git', () => {
     write(root, {
       'a.txt': '2',
       'same.txt': 's',
-      'd/new.txt': 'l1\nTODO\n',
+      'd/new.txt': 'l1\nLATER\n',
       'node_modules/x/i.js': '2',
       '.spanwright/runs/x': '2',
     })

@@ -173,8 +173,8 @@ describe.each(['git', 'listing'])('several attempts of a visit (%s)', (kind) => 
   /** Runs the scripts as attempts of one visit; the messages of the check after each. */
   async function judgedInTurn(rule: Rule, scripts: readonly string[]): Promise<(string | undefined)[]> {
     const bench = workbench()
-    if (kind === 'git') committed(bench, { 'old.txt': 'old\nTODO from before\n' })
-    else write(bench.cwd, { 'old.txt': 'old\nTODO from before\n' })
+    if (kind === 'git') committed(bench, { 'old.txt': 'old\nLATER from before\n' })
+    else write(bench.cwd, { 'old.txt': 'old\nLATER from before\n' })
     const messages: (string | undefined)[] = []
     for (const [index, script] of scripts.entries()) {
       const number = index + 1
