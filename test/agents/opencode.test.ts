@@ -190,8 +190,8 @@ test('it is ended: in a stream that falls silent, in a tool, at its turns, in a 
   }
   await open({ keys })
   const cli = work.start([
-    { id: 'silent', keys: { needs: [], stall_timeout: '30s' } },
-    { id: 'stuck-tool', keys: { needs: [], stall_timeout: '30s', grace: '1s' } },
+    { id: 'silent', keys: { needs: [], stall_timeout: '40s' } },
+    { id: 'stuck-tool', keys: { needs: [], stall_timeout: '40s', grace: '1s' } },
     { id: 'turns', agent: { max_turns: 3 }, keys: { needs: [] } },
     { id: 'circle', agent: { stalls: { repeats: 4 } }, keys: { needs: [] } },
     { id: 'busy', keys: { needs: ['turns', 'circle'], when: 'failure()', grace: '1s' } },
