@@ -222,10 +222,13 @@ function shortSums(run: Closing, look: Look): string[] {
 /** Three commands: look at the run, look at the attempt, go on. */
 export function nextCommands(run: Closing): { readonly label: string; readonly command: string }[] {
   const store = run.storeOption ?? ''
+  const rejected = rejectedNode(run)
   const attempt =
     (run.failure && originAttempt(run.failure)) ??
-    run.nodes.findLast(({ failure }) => failure?.attempt_id !== undefined)?.failure?.attempt_id
-  const node = attempt === undefined ? undefined : parseAttemptId(attempt)?.path
+    (rejected === undefined
+      ? run.nodes.findLast(({ failure }) => failure?.attempt_id !== undefined)?.failure?.attempt_id
+      : undefined)
+  const node = attempt === undefined ? rejected : parseAttemptId(attempt)?.path
   const goOn = run.resumable
     ? { label: 'go on', command: `spanwright resume ${run.shortId}${store}` }
     : onlyHooksFailed(run) && run.pipelineFile !== undefined
@@ -240,6 +243,13 @@ export function nextCommands(run: Closing): { readonly label: string; readonly c
       ? { label: 'every event', command: `spanwright events ${run.shortId}${store}` }
       : { label: 'the attempt', command: `spanwright attempt show ${run.shortId} ${attempt}${store}` }
   return [look, second, goOn]
+}
+
+/** The node that a person's answer, or the lack of one, made fail: no attempt did. */
+function rejectedNode({ failure, nodes }: Closing): string | undefined {
+  const cause = failure && originalCause(failure)
+  if (!cause || cause.class !== 'human') return undefined
+  return nodes.find((node) => node.failure?.code === cause.code && node.failure.message === cause.message)?.path
 }
 
 /** Then no node can be tried again. */

@@ -130,7 +130,8 @@ export function leftFor(state: RunState, node: NodeState): Left {
 export function amountOf(kind: BudgetKind, value: number): string {
   switch (kind) {
     case 'usd':
-      return `$${value.toFixed(2)}`
+      // Below a cent two digits would tell nothing.
+      return `$${value > 0 && value < 0.01 ? value.toFixed(4) : value.toFixed(2)}`
     case 'time':
       return formatDuration(value)
     case 'tokens':

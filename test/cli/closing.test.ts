@@ -107,6 +107,15 @@ test('a resumable end offers resume, and the store is named where it is needed',
   expect(text).not.toContain('spanwright retry')
 })
 
+test('what a person rejected is tried again, not a tolerated failure beside it', () => {
+  const failed = failureOf('gate_rejected', 'ship was answered `reject`')
+  const tolerated = { ...node('flaky'), result: 'timeout' as const, failure: { ...cause, attempt_id: 'flaky@1.1' } }
+  const ended: Closing = { ...rogue, failure: failed, nodes: [{ ...node('ship'), failure: failed }, tolerated] }
+  const text = renderClosing(ended, look).join('\n')
+  expect(text).toContain('   try again       spanwright retry 01KH3DN4ST ship')
+  expect(text).not.toContain('flaky@1.1')
+})
+
 test('a failed hook is said as hook failure, not as failure of its node', () => {
   const failed = failureOf('hook_failed', 'Hook announce failed', {
     causes: [failureOf('exit_nonzero', '`npm run announce` exited with code 1')],

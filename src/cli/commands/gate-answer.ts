@@ -8,13 +8,14 @@ export const gateAnswer: CommandFunction = async (invocation) => {
   const { args, options, output } = invocation
   const { store, runId } = await openRun(invocation)
   const [, node, choice] = args.map(String)
-  const asked = (viewOf(store, runId).gates.get(node!)?.questions.length ?? 0) > 0
+  const gate = viewOf(store, runId).gates.get(node!)
+  const isTold = choice !== 'reject' && (gate?.questions.length ?? 0) > 0
   const comment = typeof options['comment'] === 'string' ? { comment: options['comment'] } : {}
   const { callingUser } = await import('../../runner/actor.ts')
   const { answerGate } = await import('../../runner/requests.ts')
   await answerGate(runId, { node: node!, choice: choice!, by: callingUser(), ...comment }, await composeRecovery(store))
   output.say(`${node}: ${choice} is on record.`)
-  if (asked && options['comment'] === undefined)
+  if (isTold && options['comment'] === undefined)
     output.say(`The agent of ${node} is told the choice only: --comment would have told it more.`)
   return 0
 }

@@ -3,6 +3,7 @@
 // Must not: keep anything between events.
 import type { Event, EventOf, EventType } from '../../core/events.ts'
 import type { Actor } from '../../core/event-values.ts'
+import { amountOf } from '../../core/budgets.ts'
 import { originalCause, type Failure } from '../../core/failure.ts'
 import { attemptId, visitId } from '../../core/ids.ts'
 import { fromTimestamp } from '../../core/time.ts'
@@ -238,7 +239,11 @@ const TEXT: { readonly [T in EventType]: Text<T> } = {
       `breaker open: the same failure ${counted(event.count, 'time')}${because(event.failure)}`,
     ),
   'budget.warned': (event) =>
-    told('gate', event.scope || 'run', `budget ${event.budget}: ${count(event.used)} of ${count(event.limit)} used`),
+    told(
+      'gate',
+      event.scope || 'run',
+      `budget: ${amountOf(event.budget, event.used)} of ${amountOf(event.budget, event.limit)} used`,
+    ),
   'budget.exceeded': (event) =>
     told('failure', event.scope || 'run', `budget ${event.budget} used up (${event.mode})${because(event.failure)}`),
   'outcome.normalized': (event) =>

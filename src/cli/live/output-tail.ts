@@ -4,7 +4,7 @@ import path from 'node:path'
 import { statSync } from 'node:fs'
 import { fileTail } from '../attempt-files.ts'
 import { attemptDirectory } from '../../journal/run-directory.ts'
-import type { RunView } from './run-view.ts'
+import type { NodeView, RunView } from './run-view.ts'
 
 const LINE_BYTES = 1_024
 const ATTEMPTS_READ = 16
@@ -17,10 +17,13 @@ export function readOutputTails(view: RunView, runDirectory: string): void {
     if (++read > ATTEMPTS_READ) return
     const last = lastLine(attemptDirectory(runDirectory, node.attempt.id))
     if (!last) continue
-    node.attempt.text = last.text
+    if (!speaksProtocol(node)) node.attempt.text = last.text
     node.attempt.lastOutputAt = Math.max(node.attempt.lastOutputAt, last.at)
   }
 }
+
+/** The output of a client is a protocol, nothing for people: its row tells what it does. */
+const speaksProtocol = ({ agent }: NodeView): boolean => agent?.name !== undefined && agent.name !== 'command'
 
 /** Of the stream that was written to last. */
 function lastLine(directory: string): { readonly text: string; readonly at: number } | undefined {
