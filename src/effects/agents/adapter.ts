@@ -44,7 +44,10 @@ export interface AgentLaunch {
   readonly dialogue?: boolean | undefined
   /** Over `request.env`. An empty string takes a variable away. */
   readonly env: Environment
-  /** Written before the start; absolute paths below the attempt's directory or an isolated home. */
+  /**
+   * Written before the start; absolute paths below the attempt's directory or an isolated home. They hold secrets as long
+   * as the client runs.
+   */
   readonly files?: readonly { readonly path: string; readonly text: string }[] | undefined
   /**
    * Files that the client writes beside its output and whose lines the reader gets as `side`: they tell what the stream

@@ -82,9 +82,14 @@ function launch(request: AgentRequest): AgentLaunch | { readonly problem: string
   }
 }
 
+const SHORTEST_KEY = 8
+
 /** The key is in the request: neither the program's environment nor that of its commands has it, under whatever name. */
-const withoutKey = (env: Environment, key: string): Environment =>
-  Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (key !== '' && value === key ? [[name, '']] : [])))
+function withoutKey(env: Environment, key: string): Environment {
+  const holds = (value: string): boolean =>
+    key !== '' && (value === key || (key.length >= SHORTEST_KEY && value.includes(key)))
+  return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (holds(value) ? [[name, '']] : [])))
+}
 
 /** The tools it may use, in their usual order: those of its level, and those that are allowed by name. */
 function toolsOf(spec: AgentSpec): ToolName[] | { readonly problem: string } {

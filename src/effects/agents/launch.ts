@@ -1,12 +1,12 @@
 // Owns: one start of an agent's client, from its launch to its verdict: its lines go to the adapter's reader, what that
 // understands to whoever records it, stalls and limits end it. The process is the one that all steps have (process.ts).
 import { copyFileSync, linkSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Stop } from '../../core/commands.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { toTimestamp } from '../../core/time.ts'
-import { makeDirectory } from '../../journal/atomic-file.ts'
-import type { Mask } from '../../journal/masking.ts'
+import { writeArtifact } from '../../journal/artifacts.ts'
+import { createMask, type Mask } from '../../journal/masking.ts'
 import type { Standing } from '../attempt-conclusion.ts'
 import { ChildRun, type Ending, type Halt } from '../process.ts'
 import { lastBytes, messageOf } from '../reason.ts'
@@ -68,7 +68,7 @@ export class ClientRun {
       quietStart: adapter.text === true,
       detected: (stall) => this.#stalled(stall),
     })
-    writeFiles(standing, launch)
+    writeFiles(launch)
     this.#child = this.#start()
     const { side } = launch
     if (side)
@@ -175,9 +175,11 @@ export class ClientRun {
   }
 
   async #finish(): Promise<ClientEnd> {
+    const { launch } = this.#plan
     const ending = await this.#child.done.finally(() => this.#stalls.end())
     this.#side?.end()
     this.#transcript?.end()
+    maskFiles(this.#plan.standing, launch)
     const rest = this.#stdout.rest()
     const lastError = this.#stderr.rest()
     if (lastError !== '') this.#read(() => this.#reader.stderr?.(lastError, Date.now()))
@@ -222,13 +224,19 @@ export class ClientRun {
 const withoutEmpty = (env: AgentLaunch['env'], over: AgentLaunch['env']): AgentLaunch['env'] =>
   Object.fromEntries(Object.entries(env).filter(([name]) => over[name] !== ''))
 
-function writeFiles({ ground }: Standing, launch: AgentLaunch): void {
-  for (const { path, text } of launch.files ?? []) {
-    const directory = join(path, '..')
-    makeDirectory(directory)
-    ground.files.write(directory, basename(path), text)
-  }
+/** As the client needs them, readable by the user only: `***` in a rule or a schema is another rule. */
+function writeFiles(launch: AgentLaunch): void {
+  for (const { path, text } of launch.files ?? []) writeArtifact(path, text, UNMASKED)
 }
+
+/** What stays in the attempt's directory afterwards holds no secret. */
+function maskFiles({ ground, directory }: Standing, launch: AgentLaunch): void {
+  for (const { path, text } of launch.files ?? [])
+    if (dirname(path) === directory && ground.context.mask.text(text) !== text)
+      ground.files.write(directory, basename(path), text)
+}
+
+const UNMASKED = createMask({})
 
 /**
  * transcript.ndjson is what the client wrote, and so is stdout.log: the same file under both names, from its first byte

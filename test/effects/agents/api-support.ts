@@ -57,7 +57,14 @@ export function apiRequest(
     cwd: temporaryDirectory(),
     attemptDir: home,
     home,
-    env: { PATH: process.env['PATH'] ?? '', ANTHROPIC_API_KEY: KEY, OPENAI_API_KEY: KEY, ALSO: KEY, ...env },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      ANTHROPIC_API_KEY: KEY,
+      OPENAI_API_KEY: KEY,
+      ALSO: KEY,
+      HEADERS: `authorization: Bearer ${KEY}`,
+      ...env,
+    },
     ...changes,
     spec: {
       use: 'api',

@@ -50,6 +50,20 @@ describe('a secret at the place where a text is cut', () => {
   })
 })
 
+test('a file for the client holds the secret as long as the client runs', async () => {
+  const says = `echo "{\\"type\\":\\"result\\",\\"text\\":\\"$(wc -c < "$0")\\"}"`
+  const adapter = fakeAdapter({
+    launch: ({ attemptDir }) => ({
+      file: 'sh',
+      args: ['-c', says, `${attemptDir}/rules.toml`],
+      files: [{ path: `${attemptDir}/rules.toml`, text: `deny = "${SECRET}"` }],
+    }),
+  })
+  const { record, file } = await agentBench(adapter, { mask }).run([])
+  expect(record().final_text?.trim()).toBe(String(`deny = "${SECRET}"`.length))
+  expect(file('rules.toml')).toBe('deny = "***"')
+})
+
 describe('what a client tells is bounded', () => {
   test('ids, names and models of any length fit an entry of the journal', async () => {
     const long = 'x'.repeat(LIMITS.entryBytes)
