@@ -66,9 +66,8 @@ export function childEnvironment(changes: CliOptions['env'] = {}): NodeJS.Proces
   const kept = Object.entries(process.env).filter(([name]) => !surrounding(name))
   // Where instances of telemetry are numbered: a process that a test kills must not keep a number of the user's.
   runtime ??= temporaryDirectory()
-  return Object.fromEntries(
-    [...kept, ['XDG_RUNTIME_DIR', runtime], ...Object.entries(changes)].filter(([, value]) => value !== undefined),
-  )
+  const all = { ...Object.fromEntries(kept), XDG_RUNTIME_DIR: runtime, ...changes }
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
 }
 
 /** Runs the CLI to its end. Never rejects because of an exit code. */

@@ -50,6 +50,15 @@ export const TRUTH = {
   cacheCreation: sumOf((u) => u.cacheWrite),
 }
 
+/** What the user has set for his own clients: other places than HOME, other credentials. None of it reaches these. */
+const OF_THE_USER = [
+  ...['XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'XDG_CACHE_HOME', 'XDG_STATE_HOME'],
+  ...['CLAUDE_CONFIG_DIR', 'CLAUDE_CODE_OAUTH_TOKEN', 'ANTHROPIC_AUTH_TOKEN', 'ANTHROPIC_MODEL'],
+  ...['CODEX_HOME', 'CODEX_API_KEY', 'OPENAI_API_KEY', 'OPENAI_BASE_URL'],
+  ...['GEMINI_API_KEY', 'GOOGLE_API_KEY', 'GEMINI_CLI_HOME', 'OPENCODE_CONFIG', 'OPENCODE_CONFIG_DIR'],
+]
+const WITHOUT_THE_USER = Object.fromEntries(OF_THE_USER.map((name) => [name, undefined]))
+
 /** Real clients take seconds to start, and more where several start at once on a small machine. */
 const PATIENCE_MS = 170_000
 
@@ -93,7 +102,7 @@ export async function openSession(scenario: Scenario = { turns: SCRIPT }, forwar
   }
   const start = (pipeline: string, { args = [], env: changes = {} }: RunChanges = {}): RunningCli => {
     writeFileSync(path.join(cwd, 'pipeline.yaml'), pipeline)
-    const options = { cwd, env: { ...env, ...changes }, timeoutMs: PATIENCE_MS }
+    const options = { cwd, env: { ...WITHOUT_THE_USER, ...env, ...changes }, timeoutMs: PATIENCE_MS }
     return startCli(['run', 'pipeline.yaml', '--ui', 'plain', ...args], options)
   }
   return {
