@@ -139,13 +139,13 @@ function checkTools(agent: Raw, path: Path, report: Report): void {
 
 /** Who means "only these" would be surprised: the list adds. Tools of MCP servers are what levels do not speak of. */
 function checkAllowed(agent: Raw, path: Path, report: Report): void {
-  const level = agent['permission'] ?? 'workspace'
+  const level = typeof agent['permission'] === 'string' ? agent['permission'] : 'workspace'
   const tool = asStrings(agent['allowed_tools']).find((name) => !name.startsWith('mcp') && !name.includes('${{'))
   if (level === 'read' || agent['use'] === 'command' || tool === undefined) return
   report.warning(
     'agent-tools',
     [...path, 'allowed_tools'],
-    `\`allowed_tools\` adds to what \`permission: ${String(level)}\` allows and takes nothing away; \`${tool}\` is allowed there unless your own settings refuse it`,
+    `\`allowed_tools\` adds to what \`permission: ${level}\` allows and takes nothing away; \`${tool}\` is allowed there unless your own settings refuse it`,
     'write permission: read to allow looking and these only, or name what to refuse in denied_tools',
   )
 }

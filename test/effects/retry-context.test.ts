@@ -98,9 +98,7 @@ test('three attempts: each is told what the one before it taught', async () => {
   expect(text(3)).toContain('Previous attempt: work@1.2\nIt ended with check_failed: ')
   expect(text(3)).toContain('Required check failures (must fix): types')
   expect(text(3)).toContain('--- Check: types\ncommand=grep -q "\'a\'" src/a.ts && { seq 1 3000;')
-  expect(text(3)).toContain(
-    "\nexit_code=2\nproblems:\nsrc/a.ts:1:7: error TS2322: Type 'string' is not assignable\n",
-  )
+  expect(text(3)).toContain("\nexit_code=2\nproblems:\nsrc/a.ts:1:7: error TS2322: Type 'string' is not assignable\n")
   expect(text(3)).toMatch(/\n2999\n3000\nsrc\/a\.ts/) // the tail, not the head
   expect(text(3)).not.toMatch(/\n1\n2\n3\n/)
   expect(text(3)).toContain('Checks that did not run after it: style, in scope, e2e')
