@@ -271,7 +271,7 @@ async function judgement(
   }
 }
 
-test('240 damaged files', async () => {
+test('120 damaged files', async () => {
   const seed = Number(process.env['MUTATION_SEED'] ?? 20_261_121)
   const cwd = await folder({ 'child.yaml': CHILD })
   const counts = { valid: 0, invalid: 0 }
@@ -280,7 +280,7 @@ test('240 damaged files', async () => {
     expect(await judged(cwd, `good ${index}`)).toBe('valid')
   }
   const names = Object.keys(MUTATIONS)
-  for (let i = 0; i < 240; i++) {
+  for (let i = 0; i < 120; i++) {
     const random = generator(seed + i)
     const name = names[i % names.length]!
     let text = MUTATIONS[name]!(pick(random, GOOD), random)
@@ -288,8 +288,8 @@ test('240 damaged files', async () => {
     await writeFile(path.join(cwd, 'p.yaml'), text)
     counts[await judged(cwd, `seed ${seed + i} (${name})`)]++
   }
-  expect(counts.invalid).toBeGreaterThan(100)
-  expect(counts.valid).toBeGreaterThan(10)
+  expect(counts.invalid).toBeGreaterThan(50)
+  expect(counts.valid).toBeGreaterThan(5)
 })
 
 const repeat = (text: string, count: number): string => text.repeat(count)

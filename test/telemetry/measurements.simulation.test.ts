@@ -16,7 +16,7 @@ import { randomOf, type Random } from '../support/random-pipeline.ts'
 import { FAMILIES, randomScript, validPipeline, type Family } from '../support/random-play.ts'
 import { World, type Script } from '../support/world.ts'
 
-const { SEED, SEEDS = 60 } = process.env
+const { SEED, SEEDS = 40 } = process.env
 const seeds = SEED === undefined ? Array.from({ length: Number(SEEDS) }, (_, i) => i + 1) : [Number(SEED)]
 
 /** The same world, with prices: known, unknown, none. */
