@@ -168,7 +168,12 @@ function decide(
   const found: Decided | { failure: FailureReport } | undefined = decisionOf(text, structured, decision, source)
   if (!found) return source === 'agent' ? { failure: undecided(text, decision) } : {}
   if ('failure' in found) return found
-  observations.push({ type: 'outcome.normalized', ...subject, source: source === 'agent' ? 'its answer' : 'stdout', label: found.label })
+  observations.push({
+    type: 'outcome.normalized',
+    ...subject,
+    source: source === 'agent' ? 'its answer' : 'stdout',
+    label: found.label,
+  })
   return found
 }
 

@@ -52,8 +52,14 @@ export const agent = z.strictObject({
     .enum(PERMISSIONS)
     .optional()
     .describe('read: look only; workspace (default): edit and run commands in its directory; full: no bounds.'),
-  allowed_tools: z.array(text).optional().describe("Tools it may use besides those of its permission level, in the agent's own names."),
-  denied_tools: z.array(text).optional().describe("Tools it may not use, whatever its permission level says, in the agent's own names."),
+  allowed_tools: z
+    .array(text)
+    .optional()
+    .describe("Tools it may use besides those of its permission level, in the agent's own names."),
+  denied_tools: z
+    .array(text)
+    .optional()
+    .describe("Tools it may not use, whatever its permission level says, in the agent's own names."),
   output_schema: z
     .record(z.string(), json)
     .optional()
