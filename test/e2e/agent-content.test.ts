@@ -97,7 +97,7 @@ const filesOf = (cwd: string): string[] =>
     .filter((entry) => entry.isFile() && !entry.parentPath.includes('/homes/'))
     .map((entry) => join(entry.parentPath, entry.name))
 
-test('nothing of it leaves, and no key is anywhere', async () => {
+test('nothing of it leaves, and no key is anywhere', { timeout: 60_000 }, async () => {
   const { cwd, shown } = await run()
   expect(sink.spans.map(({ name }) => name)).toEqual(
     expect.arrayContaining(['chat claude-sonnet-4-5', 'execute_tool shell', 'work attempt', 'RUN content']),
