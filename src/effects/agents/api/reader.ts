@@ -2,6 +2,9 @@
 import type { AgentEvent, AgentExit, AgentReader, Verdict } from '../adapter.ts'
 import { messageSchema, type ApiMessage } from './protocol.ts'
 
+/** Numbers of lines. */
+const REMEMBERED = 10_000
+
 type Result = Extract<ApiMessage, { type: 'result' }>
 
 export function apiReader(): AgentReader {
@@ -13,6 +16,8 @@ export function apiReader(): AgentReader {
       const message = parsed(line)
       if (!message || seen.has(message.n)) return []
       seen.add(message.n)
+      // A line that comes again comes soon.
+      if (seen.size > REMEMBERED) seen.delete(seen.keys().next().value!)
       if (message.type === 'request.finished') finished++
       if (message.type === 'result') result = message
       return eventsOf(message)
