@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { startProvider, type Provider, type Scenario, type Turn } from './support/scripted-provider.mjs'
-import { runCli, startCli, type CliResult } from '../support/cli.ts'
+import { runCli, startCli, temporaryDirectory, type CliResult } from '../support/cli.ts'
 import {
   eventsOf,
   eventually,
@@ -19,7 +19,8 @@ import {
 const USAGE = { input: 1_000, output: 100 }
 /** Of one request: 1,000 in at $1 and 100 out at $10 per million. */
 const USD = 0.002
-const KEY = { OPENAI_API_KEY: 'scripted-key-1234' }
+/** The conversations of the agents are kept in the home. */
+const KEY = { OPENAI_API_KEY: 'scripted-key-1234', HOME: temporaryDirectory() }
 
 let provider: Provider | undefined
 let cwd: string

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startProvider, type Provider, type Turn } from '../agents/support/scripted-provider.mjs'
-import { runCli } from '../support/cli.ts'
+import { runCli, temporaryDirectory } from '../support/cli.ts'
 import { finalOf, journalOf, latestRun, pipelineDirectory, type Reason } from '../support/run-record.ts'
 
 const USAGE = { input: 1_000, output: 100 }
@@ -91,7 +91,7 @@ test('it ends by itself, with the right result and reasons, total cost and time'
   writeFileSync(path.join(cwd, 'player/src/monsters.rs'), 'fn other() {}\n')
   const { exitCode, stdout, stderr } = await runCli(
     ['run', 'p.yaml', '--param', `provider=${provider.url}`, '--ui', 'plain'],
-    { cwd, env: { OPENAI_API_KEY: 'test-key-1234' } },
+    { cwd, env: { OPENAI_API_KEY: 'test-key-1234', HOME: temporaryDirectory() } },
   )
   expect({ exitCode, stdout, stderr }).toMatchObject({ exitCode: 1 })
   const final = finalOf(cwd)!
