@@ -6,6 +6,7 @@ import type { RunAttempt } from '../core/commands.ts'
 import type { JsonObject } from '../core/json.ts'
 import { priceOf, type Prices } from './agents/pricing.ts'
 import { planChecks } from './checks/verification-record.ts'
+import type { Mask } from '../journal/masking.ts'
 import type { Ground } from './command-run.ts'
 import type { Report } from './context.ts'
 import { OUTCOME_FILE, OUTPUTS_FILE, RETRY_CONTEXT_FILE } from './environment.ts'
@@ -14,7 +15,7 @@ import type { Ending } from './process.ts'
 import { endedObservation } from './processes.ts'
 import { mergeOutcome, type Evidence, type Reported, type Subject } from './reported-outcome.ts'
 import { retryContext } from './retry-context.ts'
-import { readSaid, warningEvent, type Before, type Stay } from './status-files.ts'
+import { readSaid, warningEvent, type Before, type Said, type Stay } from './status-files.ts'
 
 /** An attempt and where it stands. */
 export interface Standing {
@@ -75,7 +76,7 @@ export function conclude(
   const { mask } = ground.context
   const warn = (warning: { readonly code: string; readonly message: string }): void =>
     report.observed(warningEvent(warning, subject.node, command.id))
-  const said = readSaid({ cwd, attemptDir: directory, before, overlapped: stay.overlapped })
+  const said = maskedSaid(readSaid({ cwd, attemptDir: directory, before, overlapped: stay.overlapped, mask }), mask)
   for (const warning of said.warnings) warn(warning)
   const { decision, outputs: declared } = command.node
   const merged = mergeOutcome({ ...evidence, said, decision, declared }, subject)
@@ -95,6 +96,15 @@ function priced(outcome: Reported, prices: Prices): Reported {
   if (usage?.model === undefined || cost?.source !== 'unknown') return outcome
   const usd = priceOf(usage.model, usage, prices)
   return usd === undefined ? outcome : { ...outcome, cost: { usd, source: 'computed' } }
+}
+
+/** A reported reason is masked before it is cut to a sentence. */
+function maskedSaid(said: Said, mask: Mask): Said {
+  const { failure } = said.report
+  if (!failure) return said
+  const { message, details } = failure
+  const masked = { ...failure, message: mask.text(message), ...(details && { details: mask.json(details) }) }
+  return { ...said, report: { ...said.report, failure: masked } }
 }
 
 /** The outcome as it was understood takes the place of what the step wrote unmasked. */

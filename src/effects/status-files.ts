@@ -3,6 +3,7 @@
 import { resolve } from 'node:path'
 import type { Observation } from '../core/events.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
+import type { Mask } from '../journal/masking.ts'
 import { OUTCOME_FILE, OUTPUTS_FILE } from './environment.ts'
 import { parseOutputs } from './outputs-file.ts'
 import { isStatus, parseJsonObject, readStatus, type Parsed, type StatusReport } from './status-report.ts'
@@ -70,6 +71,7 @@ export interface Reading {
   readonly attemptDir: string
   readonly before: Before
   readonly overlapped: boolean
+  readonly mask: Mask
 }
 
 interface Statement {
@@ -129,29 +131,44 @@ function contradictions(
 const fails = ({ result }: StatusReport): boolean | undefined =>
   result === undefined ? undefined : result === 'failure' || result === 'error' || result === 'timeout'
 
-function readOutcome({ cwd, attemptDir }: Reading, faults: Fault[]): Statement | undefined {
+/** What is wrong is told with a part of the text, and a secret that is cut is not found any more: so it is masked first. */
+function understood<P extends object>(text: string, read: (text: string) => P | undefined, mask: Mask) {
+  const parsed = read(text)
+  if (!parsed || !('problem' in parsed)) return { text, parsed }
+  const masked = mask.text(text)
+  const again = masked === text ? parsed : read(masked)
+  const told = again && 'problem' in again ? again : { ...parsed, problem: mask.text(String(parsed.problem)) }
+  return { text: masked, parsed: told }
+}
+
+function readOutcome({ cwd, attemptDir, mask }: Reading, faults: Fault[]): Statement | undefined {
   const path = resolve(attemptDir, OUTCOME_FILE)
   const name = `outcome file ${shownPath(path, cwd)}`
   const file = readStepFile(attemptDir, path)
   if (file.kind === 'refused') faults.push({ file: name, message: `${name} ${file.problem}` })
   if (file.kind !== 'text') return undefined
-  const json = parseJsonObject(file.text)
-  return { file: name, text: file.text, parsed: 'problem' in json ? json : readStatus(json.value) }
+  const { text, parsed } = understood(file.text, readOutcomeText, mask)
+  return { file: name, text, parsed: parsed! }
 }
 
-function readOutputs({ cwd, attemptDir }: Reading, faults: Fault[]): JsonObject {
+function readOutcomeText(text: string): Parsed {
+  const json = parseJsonObject(text)
+  return 'problem' in json ? json : readStatus(json.value)
+}
+
+function readOutputs({ cwd, attemptDir, mask }: Reading, faults: Fault[]): JsonObject {
   const path = resolve(attemptDir, OUTPUTS_FILE)
   const name = `outputs file ${shownPath(path, cwd)}`
   const file = readStepFile(attemptDir, path)
   if (file.kind === 'refused') faults.push({ file: name, message: `${name} ${file.problem}` })
   if (file.kind !== 'text') return {}
-  const parsed = parseOutputs(file.text)
-  if ('outputs' in parsed) return parsed.outputs
-  faults.push({ file: name, message: `${name}: ${parsed.problem}`, text: file.text })
+  const { text, parsed } = understood(file.text, parseOutputs, mask)
+  if (parsed && 'outputs' in parsed) return parsed.outputs
+  faults.push({ file: name, message: `${name}: ${parsed?.problem}`, text })
   return {}
 }
 
-function readStatuses({ cwd, before, overlapped }: Reading, warnings: Warning[]): Statement[] {
+function readStatuses({ cwd, before, overlapped, mask }: Reading, warnings: Warning[]): Statement[] {
   const found: Statement[] = []
   for (const [location, state] of before) {
     const path = resolve(cwd, location)
@@ -172,8 +189,8 @@ function readStatuses({ cwd, before, overlapped }: Reading, warnings: Warning[])
       })
     }
     if (file.kind !== 'text') continue
-    const parsed = readStatusFile(file.text)
-    if (parsed) found.push({ file: location, parsed, text: file.text })
+    const { text, parsed } = understood(file.text, readStatusFile, mask)
+    if (parsed) found.push({ file: location, parsed, text })
   }
   return found
 }

@@ -8,7 +8,7 @@ import { readChanges } from '../../src/effects/changes/changes.ts'
 import { SideFiles } from '../../src/effects/agents/stream-side.ts'
 import { fileTail, jsonFile, textFile } from '../../src/cli/attempt-files.ts'
 import { temporaryDirectory } from '../support/cli.ts'
-import { workbench } from './support.ts'
+import { maskOf, workbench } from './support.ts'
 
 const IN_ITS_PLACE = {
   'a FIFO': 'mkfifo "$log"',
@@ -62,4 +62,23 @@ test('a FIFO beside the output of a client keeps nobody waiting', () => {
     (line) => void lines.push(line),
   ).end()
   expect(lines).toEqual(['one', 'two'])
+})
+
+test('a secret in a broken report leaves no part of it, wherever the report is cut', async () => {
+  const secret = 'sesame-0123456789-open-9876543210-now'
+  const filler = (length: number): string => 'x'.repeat(length)
+  const reports = [80, 100, 110, 120, 980, 990, 1_980, 1_990].flatMap((length) => [
+    `${filler(length)}${secret} is no JSON`,
+    JSON.stringify({ status: 'fail', failure: { message: `${filler(length)}${secret}` } }),
+    JSON.stringify({ status: 'success', failure_reason: `${filler(length)}${secret}` }),
+    JSON.stringify({ status: `${filler(length - 20)}${secret}` }),
+  ])
+  const bench = workbench({ mask: maskOf(secret) })
+  for (const [index, report] of reports.entries()) {
+    writeFileSync(join(bench.cwd, 'report'), report)
+    const attempt = { attempt: index + 1, id: `build@1.${index + 1}` }
+    const { outcome } = await bench.run('cp report "$SPANWRIGHT_OUTCOME"', { attempt })
+    expect(outcome.failure).toBeDefined()
+    expect(JSON.stringify(outcome)).not.toMatch(/sesame|open-98/)
+  }
 })
