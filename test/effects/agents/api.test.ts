@@ -144,7 +144,7 @@ describe.concurrent('what it may', () => {
   test('named tools come on top of the level; unknown ones are a problem', async ({ expect }) => {
     const named = async (spec: Partial<AgentSpec>): Promise<unknown> => {
       const { provider } = await playApi([{}], { spec })
-      return (provider.requests[0]?.body?.['tools'] as { name: string }[]).map((tool) => tool.name)
+      return (provider.requests[0]!.body!['tools'] as { name: string }[]).map((tool) => tool.name)
     }
     expect(await named({ permission: 'read' })).toEqual(['read'])
     const spec = { allowed_tools: ['write', 'shell'], denied_tools: ['shell'] }
