@@ -8,10 +8,10 @@ import {
   mkdtempSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { LIMITS } from '../../core/limits.ts'
@@ -73,12 +73,20 @@ export async function clientFacts(
  */
 async function ask(file: string, flag: string, env: NodeJS.ProcessEnv): Promise<string> {
   const home = mkdtempSync(path.join(tmpdir(), 'spanwright-ask-'))
+  // A run may end before the answer is there.
+  const remove = (): void => {
+    try {
+      rmSync(home, { recursive: true, force: true, maxRetries: 3 })
+    } catch {}
+  }
+  process.once('exit', remove)
   try {
     const away = { HOME: home, XDG_CONFIG_HOME: home, XDG_DATA_HOME: home, XDG_CACHE_HOME: home, XDG_STATE_HOME: home }
     const told = await run(file, flag, { ...env, ...away })
     return told.failed && !told.timedOut ? (await run(file, flag, env)).all : told.all
   } finally {
-    await rm(home, { recursive: true, force: true, maxRetries: 3 }).catch(() => {})
+    process.off('exit', remove)
+    remove()
   }
 }
 
