@@ -129,6 +129,16 @@ test('one that sends nothing any more is given up', async () => {
   expect(verdict).toMatchObject({ errorClass: 'stream', message: 'nothing arrived from the provider for 0.2 s' })
 })
 
+test('a patience of a month is not that of a millisecond', async () => {
+  const args = ['--max-retries', '0', '--idle-timeout', '30d', '--command-timeout', '30d']
+  const tools = [{ name: 'shell', args: { command: 'sleep 0.1; echo done' } }]
+  const { record } = await playApi([{ tools }, { text: 'ok' }], { spec: { args } })
+  expect(record).toMatchObject({
+    status: 'ok',
+    tool_calls: [{ ok: true, output_tail: expect.stringContaining('done') }],
+  })
+})
+
 const calls = (count: number): Turn => ({
   tools: Array.from({ length: count }, (_, i) => ({ name: 'read', args: { path: `none-${i}` } })),
 })

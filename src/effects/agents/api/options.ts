@@ -19,6 +19,8 @@ const KNOWN = {
   temperature: { type: 'string' },
   'reasoning-effort': { type: 'string' },
 } as const
+/** A timer of Node that is longer ends at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 type Values = { readonly [name in keyof typeof KNOWN]?: string }
 
 /** What the arguments say, or a sentence on what is wrong with them. */
@@ -50,7 +52,7 @@ function whole(values: Values, name: keyof Values, least: number): number {
 function duration(values: Values, name: keyof Values): number {
   const ms = parseDuration(values[name] ?? '')
   if (ms === undefined || ms === 0) throw new Error(`--${name} has to be a duration such as 30s`)
-  return ms
+  return Math.min(ms, LONGEST_TIMER_MS)
 }
 
 function number(text: string): number {
