@@ -28,7 +28,7 @@ test.each([
   'examples/typescript.ts',
   'ci.pipeline.yaml',
 ])('%s is valid', async (file) => {
-  const { exitCode, stderr } = await runCli(['validate', path.join(PROJECT_ROOT, file)])
+  const { exitCode, stderr } = await runCli(['validate', path.join(PROJECT_ROOT, file)], { env: { LC_ALL: 'C.UTF-8' } })
   expect({ exitCode, stderr }).toEqual({
     exitCode: 0,
     stderr: expect.stringMatching(/^✓ 1 pipeline valid$/m) as string,
