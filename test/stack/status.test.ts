@@ -42,9 +42,10 @@ test('all parts are up, the figures are known', async () => {
     startMs: Date.now() - 1_000,
   })
   const { exitCode, json } = await until(
-    'figures of the collector',
+    'figures of the collector and of Prometheus',
     status,
-    ({ json: { queues, undelivered_last_hour } }) => queues !== null && undelivered_last_hour !== null,
+    ({ json: { queues, undelivered_last_hour, prometheus_bytes } }) =>
+      queues !== null && undelivered_last_hour !== null && prometheus_bytes !== null,
   )
   expect(exitCode).toBe(0)
   expect(json.up).toBe(true)
