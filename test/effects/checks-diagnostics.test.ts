@@ -30,7 +30,7 @@ function output(cwd: string, name: string, args: readonly string[], env: NodeJS.
   }
 }
 
-const read = (text: string, cwd = '/work'): Diagnostic[] => diagnosticsIn(text, cwd)
+const read = (text: string, cwd = '/repo'): Diagnostic[] => diagnosticsIn(text, cwd)
 
 test('TypeScript, plain and pretty, is the same', () => {
   const cwd = directory({
@@ -122,21 +122,21 @@ Test Suites: 1 failed, 1 total
 
 test('ESLint: stylish, unix and json say the same', () => {
   const stylish = `
-/work/src/a.js
+/repo/src/a.js
   1:7   error    'x' is assigned a value but never used  no-unused-vars
   3:10  warning  Unexpected console statement            no-console
 
 ✖ 2 problems (1 error, 1 warning)
 `
-  const unix = `/work/src/a.js:1:7: 'x' is assigned a value but never used [Error/no-unused-vars]
-/work/src/a.js:3:10: Unexpected console statement [Warning/no-console]
+  const unix = `/repo/src/a.js:1:7: 'x' is assigned a value but never used [Error/no-unused-vars]
+/repo/src/a.js:3:10: Unexpected console statement [Warning/no-console]
 
 2 problems
 `
   const json = JSON.stringify([
-    { filePath: '/work/src/b.js', messages: [], errorCount: 0 },
+    { filePath: '/repo/src/b.js', messages: [], errorCount: 0 },
     {
-      filePath: '/work/src/a.js',
+      filePath: '/repo/src/a.js',
       messages: [
         {
           ruleId: 'no-unused-vars',

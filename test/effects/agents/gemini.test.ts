@@ -344,7 +344,7 @@ describe('on disk', () => {
     const telemetry = path.join(folder, 'gemini-telemetry-1.log')
     expect(launched.side!()).toEqual([telemetry])
     write('.gemini/tmp/other/chats/session-2026-11-21T16-41-99999999.jsonl', '')
-    const chat = write('.gemini/tmp/work/chats/session-2026-11-21T16-41-11111111.jsonl', '')
+    const chat = write('.gemini/tmp/project/chats/session-2026-11-21T16-41-11111111.jsonl', '')
     write('gemini-telemetry-1.log', '{')
     expect(launched.side!()).toEqual([telemetry, chat])
     gemini.reader(request).end({ exitCode: 0, stderr: '', rest: '' }, PLAYED_AT)
